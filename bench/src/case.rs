@@ -1,0 +1,235 @@
+//! What is measured, and who is measured.
+//!
+//! A [`Case`] is a name and a piece of [`Work`]; the work says everything a contender must know to
+//! do it, so a child process rebuilds a case from its name alone. A [`Contender`] does work its own
+//! way. It never measures itself: echo servers publish counters through
+//! [`Control`] and are measured from outside, everything else reports
+//! each operation to a [`Recorder`].
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::child::Control;
+use crate::recorder::{Figures, Recorder};
+
+/// One thing to measure, under the name it is printed and selected by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// `family/parameters`, such as `echo/50x64`.
+    pub name: String,
+    /// What a contender has to do.
+    pub work: Work,
+}
+
+/// What a contender has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Send back what TCP connections send.
+    Echo(Echo),
+    /// Read random 4 KiB blocks of a file.
+    FileRead(FileRead),
+    /// Start many sleeps at once and wait for all.
+    Timers(Timers),
+    /// Spawn tasks in batches and join them.
+    Spawn(Spawn),
+    /// Yield in a loop.
+    Yield(Yield),
+    /// Send a message to another CPU and wait for the answer, asleep in between.
+    PingPong,
+}
+
+/// An echo case: the load on the server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Echo {
+    /// TCP connections, all open from the start.
+    pub connections: u32,
+    /// Bytes of one request and of its answer.
+    pub message_bytes: usize,
+    /// Requests of one connection that may be under way at once.
+    pub pipeline: u32,
+    /// How the load generator behaves.
+    pub client: Client,
+}
+
+/// How the load generator behaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Client {
+    /// Closed loop: a connection sends again as soon as it has its answer.
+    Saturating,
+    /// Closed loop that never sleeps, so that only the server's wake-up is in the latency.
+    Spinning,
+    /// Open loop: requests per second over all connections; latency counts from the moment the
+    /// request was due, so that a server that stalls cannot hide what it delayed.
+    Rate(u32),
+}
+
+/// A file-read case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileRead {
+    /// Reads under way at once.
+    pub depth: u32,
+    /// Past the page cache (`O_DIRECT`); otherwise the file is read once beforehand.
+    pub direct: bool,
+}
+
+/// A timer case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timers {
+    /// Sleeps started at once.
+    pub count: u32,
+    /// They end spread evenly over 1 ms to this.
+    pub spread_ms: u32,
+}
+
+/// A spawn case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spawn {
+    /// Tasks spawned before the first is joined.
+    pub batch: u32,
+}
+
+/// A yield case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Yield {
+    /// Tasks that yield to each other.
+    pub tasks: u32,
+}
+
+/// Which figure the ratio to the floor is taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// CPU time per operation: for I/O, where waiting is free and the rate depends on the load.
+    CpuPerOperation,
+    /// Elapsed time per operation: where the contender does nothing but the work.
+    TimePerOperation,
+}
+
+/// A group of cases, printed as one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// The first part of the case names.
+    pub name: &'static str,
+    /// What one operation is called in the table's heading.
+    pub operation: &'static str,
+    /// What its latency columns show, if it has any.
+    pub latency: Option<&'static str>,
+    /// What the ratio column compares.
+    pub basis: Basis,
+}
+
+impl Work {
+    /// The family this work is printed with.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        let (name, operation, latency, basis) = match self {
+            Self::Echo(_) => ("echo", "request", Some("latency"), Basis::CpuPerOperation),
+            Self::FileRead(_) => ("file_read", "read", Some("latency"), Basis::CpuPerOperation),
+            Self::Timers(_) => ("timers", "timer", Some("lateness"), Basis::CpuPerOperation),
+            Self::Spawn(_) => ("spawn", "task", None, Basis::TimePerOperation),
+            Self::Yield(_) => ("yield", "yield", None, Basis::TimePerOperation),
+            Self::PingPong => (
+                "ping_pong",
+                "round trip",
+                Some("latency"),
+                Basis::TimePerOperation,
+            ),
+        };
+        Family {
+            name,
+            operation,
+            latency,
+            basis,
+        }
+    }
+}
+
+/// What a file-read contender is given: an open file of known length and the shape of the load.
+#[derive(Debug)]
+pub struct FileJob<'a> {
+    /// The file, open for reading, with `O_DIRECT` if the case asks for it.
+    pub file: &'a File,
+    /// Its path, for contenders that open it themselves.
+    pub path: &'a Path,
+    /// Its length, a multiple of [`BLOCK_BYTES`].
+    pub file_bytes: u64,
+    /// Depth, and whether the page cache is passed by.
+    pub read: &'a FileRead,
+}
+
+/// Bytes of one read in the file cases.
+pub const BLOCK_BYTES: u32 = 4096;
+
+/// Someone who can do work: a floor, or the runtime with one of its drivers.
+///
+/// Each method runs in a child process of its own whose main thread, the caller, is pinned.
+/// A method is called only for work that [`offers`](Self::offers) accepted.
+pub trait Contender: Sync {
+    /// The name printed in the table.
+    fn name(&self) -> &'static str;
+
+    /// Whether this contender takes part in a case.
+    fn offers(&self, work: &Work) -> bool;
+
+    /// Serves connections until the process ends, publishing its counters as it goes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the server from running.
+    fn serve_echo(&self, _: &Echo, _: TcpListener, _: &Control) -> io::Result<()> {
+        Err(not_offered())
+    }
+
+    /// Reads blocks at random offsets until the recorder has enough.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the reads from running; a short read is an error too.
+    fn file_reads(&self, _: &FileJob<'_>, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Starts all sleeps, records how late each one ended.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the runtime from starting.
+    fn timers(&self, _: &Timers, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Spawns and joins batches until the recorder has enough.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the runtime from starting.
+    fn spawn(&self, _: &Spawn, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Yields until the recorder has enough.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the runtime from starting.
+    fn yields(&self, _: &Yield, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Makes round trips between this thread and one on CPU `other_cpu`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps either side from running.
+    fn ping_pong(&self, _other_cpu: usize, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+}
+
+fn not_offered() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this contender does not offer this work",
+    )
+}

@@ -1,0 +1,31 @@
+//! Who takes part, in the order of their rounds and rows.
+//!
+//! A contender is one type behind [`Contender`]; being in the list is all that it takes.
+
+use crate::case::Contender;
+use crate::floor;
+
+/// Every contender, the one that ratios refer to first.
+pub static ALL: &[&dyn Contender] = &[&floor::Uring, &floor::Epoll, &floor::Pread];
+
+/// The contender of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Contender> {
+    ALL.iter()
+        .copied()
+        .find(|contender| contender.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, find};
+
+    #[test]
+    fn every_contender_is_found_by_its_own_name() {
+        for contender in ALL {
+            let found = find(contender.name()).expect("it is in the list");
+            assert_eq!(found.name(), contender.name());
+        }
+        assert!(find("nobody").is_none());
+    }
+}

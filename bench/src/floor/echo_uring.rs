@@ -1,0 +1,225 @@
+//! Echo on io_uring: one enter per loop, nothing but receives and sends in it.
+//!
+//! Small messages arrive by multishot receive in provided buffers and leave from the same buffer;
+//! from 16 KiB up a one-shot receive into a buffer of the connection's own is cheaper, so that is
+//! what those use. One send per connection is in flight at a time, because two that do not complete
+//! at once may overtake each other.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::ring;
+use super::sockets::{Event, Provided, Sizes, Sockets};
+use crate::case::Echo;
+use crate::child::Control;
+
+/// Messages up to this size go through provided buffers.
+const PROVIDED_BYTES_MAX: usize = 4096;
+
+/// Serves the listener's connections until the process ends.
+///
+/// # Errors
+///
+/// If a ring or a buffer ring cannot be had, or the ring fails.
+pub fn serve(echo: &Echo, listener: &TcpListener, control: &Control) -> io::Result<()> {
+    let small = echo.message_bytes <= PROVIDED_BYTES_MAX || std::env::var_os("F_BIG").is_some();
+    let mut uring = ring::build(1024)?;
+    let mut sockets = Sockets::new(&mut uring, sizes(echo, small), &[])?;
+    let mut server = Server {
+        small,
+        connections: Vec::new(),
+        starved: Vec::new(),
+        echoed_bytes: 0,
+    };
+
+    sockets.accept(listener.as_fd())?;
+    loop {
+        let w = if std::env::var_os("F_ONE").is_some() || !server.small { 1 } else { 1 + sockets.sends };
+        sockets.enter(ring::Wait::Count(w))?; sockets.sends = 0;
+        while let Some(event) = sockets.next_event() {
+            server.handle(event, &mut sockets)?;
+        }
+        server.feed_starved(&mut sockets)?;
+        control.publish(Some(sockets.enters()), server.echoed_bytes);
+    }
+}
+
+/// Two buffers per connection keep every receive armed; fewer stay in the cache better.
+fn sizes(echo: &Echo, small: bool) -> Sizes {
+    let message_bytes = u32::try_from(echo.message_bytes).expect("messages are far below 4 GiB");
+    if small {
+        let wanted = std::env::var("F_BUFS").ok().map(|v| v.parse().unwrap()).unwrap_or((echo.connections * 2).next_power_of_two().clamp(16, 4096));
+        let provided = u16::try_from(wanted).expect("the clamp is below 2^16");
+        Sizes {
+            provided,
+            provided_bytes: if echo.message_bytes > 4096 {16384} else {4096},
+            slots: 0,
+            slot_bytes: 0,
+        }
+    } else {
+        // One more than there are connections, should the load generator probe first.
+        let slots = echo.connections + 1;
+        Sizes {
+            provided: 0,
+            provided_bytes: 0,
+            slots,
+            slot_bytes: message_bytes,
+        }
+    }
+}
+
+struct Server {
+    small: bool,
+    /// By connection number, which is never used again.
+    connections: Vec<Option<Connection>>,
+    /// Connections whose receive ended for want of a buffer.
+    starved: Vec<u32>,
+    echoed_bytes: u64,
+}
+
+struct Connection {
+    socket: OwnedFd,
+    sending: bool,
+    queue: VecDeque<(Provided, u32)>,
+}
+
+impl Server {
+    fn handle(&mut self, event: Event, sockets: &mut Sockets<'_>) -> io::Result<()> {
+        match event {
+            Event::Accepted(socket) => self.open(socket?, sockets),
+            Event::Received {
+                connection,
+                result,
+                buffer,
+                armed,
+            } => self.received(connection, result, buffer, armed, sockets),
+            Event::Filled { connection, result } => match (result, self.socket(connection)) {
+                (Ok(bytes), Some(socket)) if bytes > 0 => {
+                    sockets.send_slot(socket.as_fd(), connection, bytes)
+                }
+                _ => self.close(connection, sockets),
+            },
+            Event::Sent {
+                connection,
+                result,
+                buffer,
+            } => self.sent(connection, result, buffer, sockets),
+        }
+    }
+
+    fn open(&mut self, socket: OwnedFd, sockets: &mut Sockets<'_>) -> io::Result<()> {
+        rustix::net::sockopt::set_tcp_nodelay(&socket, true)?;
+        let connection = u32::try_from(self.connections.len()).expect("few connections");
+        if self.small {
+            sockets.receive_many(socket.as_fd(), connection)?;
+        } else {
+            sockets.receive_slot(socket.as_fd(), connection, false)?;
+        }
+        let queue = VecDeque::new();
+        self.connections.push(Some(Connection {
+            socket,
+            sending: false,
+            queue,
+        }));
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        number: u32,
+        result: io::Result<u32>,
+        buffer: Option<Provided>,
+        armed: bool,
+        sockets: &mut Sockets<'_>,
+    ) -> io::Result<()> {
+        let Some(connection) = &mut self.connections[index(number)] else {
+            buffer
+                .into_iter()
+                .for_each(|buffer| sockets.recycle(buffer));
+            return Ok(());
+        };
+        match (result, buffer) {
+            (Ok(bytes), Some(buffer)) if bytes > 0 => {
+                if !armed {
+                    sockets.receive_many(connection.socket.as_fd(), number)?;
+                }
+                if connection.sending {
+                    connection.queue.push_back((buffer, bytes));
+                    return Ok(());
+                }
+                connection.sending = true;
+                sockets.send_provided(connection.socket.as_fd(), number, buffer, bytes)
+            }
+            (Err(error), _) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                self.starved.push(number);
+                Ok(())
+            }
+            (_, buffer) => {
+                buffer
+                    .into_iter()
+                    .for_each(|buffer| sockets.recycle(buffer));
+                self.close(number, sockets)
+            }
+        }
+    }
+
+    fn sent(
+        &mut self,
+        number: u32,
+        result: io::Result<u32>,
+        buffer: Option<Provided>,
+        sockets: &mut Sockets<'_>,
+    ) -> io::Result<()> {
+        buffer
+            .into_iter()
+            .for_each(|buffer| sockets.recycle(buffer));
+        let Ok(bytes) = result else {
+            return self.close(number, sockets);
+        };
+        self.echoed_bytes += u64::from(bytes);
+        let Some(connection) = &mut self.connections[index(number)] else {
+            return Ok(());
+        };
+        if !self.small {
+            return sockets.receive_slot(connection.socket.as_fd(), number, false);
+        }
+        connection.sending = false;
+        if let Some((buffer, bytes)) = connection.queue.pop_front() {
+            connection.sending = true;
+            sockets.send_provided(connection.socket.as_fd(), number, buffer, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Arms again what ended for want of a buffer, now that some have been recycled.
+    fn feed_starved(&mut self, sockets: &mut Sockets<'_>) -> io::Result<()> {
+        for number in self.starved.drain(..) {
+            if let Some(connection) = &self.connections[index(number)] {
+                sockets.receive_many(connection.socket.as_fd(), number)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, number: u32, sockets: &mut Sockets<'_>) -> io::Result<()> {
+        if let Some(connection) = self.connections[index(number)].take() {
+            for (buffer, _) in connection.queue {
+                sockets.recycle(buffer);
+            }
+        }
+        Ok(())
+    }
+
+    fn socket(&self, number: u32) -> Option<&OwnedFd> {
+        self.connections[index(number)]
+            .as_ref()
+            .map(|connection| &connection.socket)
+    }
+}
+
+/// Connection numbers are 32 bits wide in `user_data`.
+const fn index(number: u32) -> usize {
+    number as usize
+}

@@ -1,0 +1,85 @@
+//! The floors: hand-written loops that do the same work with nothing in between.
+//!
+//! A floor has no tasks, no wakers and no timers, so a runtime cannot meet it in full; the ratio to
+//! it is what the runtime costs. Each floor uses the kernel as well as is known, and is single-minded:
+//! what a program would need beyond the case is left out.
+//!
+//! These are the only modules of the crate with unsafe code. What is shared by several loops is
+//! wrapped in [`ring`] and [`sockets`], so that the loops over sockets themselves are safe code.
+
+use std::io;
+use std::net::TcpListener;
+
+use crate::case::{Contender, Echo, FileJob, Work};
+use crate::child::Control;
+use crate::recorder::{Figures, Recorder};
+
+pub mod echo_epoll;
+pub mod echo_uring;
+pub mod file_read;
+pub mod nop;
+pub mod ping_pong;
+pub mod ring;
+pub mod sockets;
+
+/// The io_uring floor, which every ratio refers to.
+#[derive(Debug)]
+pub struct Uring;
+
+impl Contender for Uring {
+    fn name(&self) -> &'static str {
+        "floor"
+    }
+
+    fn offers(&self, work: &Work) -> bool {
+        matches!(work, Work::Echo(_) | Work::FileRead(_) | Work::PingPong)
+    }
+
+    fn serve_echo(&self, echo: &Echo, listener: TcpListener, control: &Control) -> io::Result<()> {
+        echo_uring::serve(echo, &listener, control)
+    }
+
+    fn file_reads(&self, job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures> {
+        file_read::through_ring(job, recorder)
+    }
+
+    fn ping_pong(&self, other_cpu: usize, recorder: Recorder) -> io::Result<Figures> {
+        ping_pong::message_rings(other_cpu, recorder)
+    }
+}
+
+/// The readiness floor of the echo cases.
+#[derive(Debug)]
+pub struct Epoll;
+
+impl Contender for Epoll {
+    fn name(&self) -> &'static str {
+        "floor-epoll"
+    }
+
+    fn offers(&self, work: &Work) -> bool {
+        matches!(work, Work::Echo(_))
+    }
+
+    fn serve_echo(&self, _: &Echo, listener: TcpListener, control: &Control) -> io::Result<()> {
+        echo_epoll::serve(&listener, control)
+    }
+}
+
+/// A plain system call per read: what a hot read costs without a ring.
+#[derive(Debug)]
+pub struct Pread;
+
+impl Contender for Pread {
+    fn name(&self) -> &'static str {
+        "floor-pread"
+    }
+
+    fn offers(&self, work: &Work) -> bool {
+        matches!(work, Work::FileRead(read) if read.depth == 1)
+    }
+
+    fn file_reads(&self, job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures> {
+        file_read::one_by_one(job, recorder)
+    }
+}

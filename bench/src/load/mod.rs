@@ -1,0 +1,159 @@
+//! The load generator of the echo cases: one thread, alone on its CPU.
+//!
+//! The load runs without a pause from the first request to the last answer; a [`Window`] inside it
+//! is what counts. At both edges of the window the server is asked for its counters, and the load
+//! goes on until both answers are in, so the server is never measured while it idles.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::case::{Client, Echo};
+use crate::child::{Measured, Snapshot};
+use crate::recorder::{Figures, Latency, Slice, latency_histogram, nanos};
+
+mod ring;
+mod spinning;
+
+/// Loads the server on a port for one slice and says what it reached.
+///
+/// # Errors
+///
+/// If a connection fails, an answer is wrong, or the server stalls or ends.
+pub fn run(echo: &Echo, port: u16, server: &mut Measured, slice: Slice) -> io::Result<Figures> {
+    let mut streams = Vec::new();
+    for _ in 0..echo.connections {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        streams.push(stream);
+    }
+    let window = Window::new(echo, server, slice);
+    match echo.client {
+        Client::Spinning => spinning::run(echo, &streams, window),
+        Client::Saturating | Client::Rate(_) => ring::run(echo, streams, window),
+    }
+}
+
+/// One request, and so one answer: bytes that are not all alike.
+fn message(bytes: usize) -> Vec<u8> {
+    (0..=250).cycle().take(bytes).collect()
+}
+
+fn wrong_answer() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the server sent back something else",
+    )
+}
+
+/// How long a server may send nothing before it counts as stalled.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// The part of the load that counts.
+struct Window<'a> {
+    server: &'a mut Measured,
+    message_bytes: u64,
+    slice: Slice,
+    phase: Phase,
+    since: Instant,
+    last_answer: Instant,
+    snapshots: Vec<Snapshot>,
+    answers: u64,
+    elapsed: Duration,
+    histogram: Histogram<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    WarmUp,
+    Measuring,
+    /// The window is over; the server's counters are not in yet.
+    Closing,
+}
+
+impl<'a> Window<'a> {
+    fn new(echo: &Echo, server: &'a mut Measured, slice: Slice) -> Self {
+        let now = Instant::now();
+        Self {
+            server,
+            message_bytes: echo.message_bytes as u64,
+            slice,
+            phase: Phase::WarmUp,
+            since: now,
+            last_answer: now,
+            snapshots: Vec::new(),
+            answers: 0,
+            elapsed: Duration::ZERO,
+            histogram: latency_histogram(),
+        }
+    }
+
+    /// Whether answers should be compared byte by byte, which would cost too much in the window.
+    fn verifies(&self) -> bool {
+        self.phase == Phase::WarmUp
+    }
+
+    /// Records an answer.
+    fn answer(&mut self, latency: Duration, now: Instant) {
+        self.last_answer = now;
+        if self.phase == Phase::Measuring {
+            self.answers += 1;
+            self.histogram.saturating_record(nanos(latency).max(1));
+        }
+    }
+
+    /// Moves on as time passes; false when all is known.
+    fn tick(&mut self, now: Instant) -> io::Result<bool> {
+        let passed = now.duration_since(self.since);
+        match self.phase {
+            Phase::WarmUp if passed >= self.slice.warm_up => {
+                self.server.ask()?;
+                self.since = now;
+                self.phase = Phase::Measuring;
+            }
+            Phase::Measuring if passed >= self.slice.measured => {
+                self.server.ask()?;
+                self.elapsed = passed;
+                self.phase = Phase::Closing;
+            }
+            Phase::Closing => {
+                self.snapshots.extend(self.server.answer()?);
+                if self.snapshots.len() == 2 {
+                    return Ok(false);
+                }
+            }
+            Phase::WarmUp | Phase::Measuring => {}
+        }
+        if now.saturating_duration_since(self.last_answer) > STALL_LIMIT {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the server has stalled",
+            ));
+        }
+        Ok(true)
+    }
+
+    /// The figures, once [`tick`](Self::tick) has said that all is known.
+    fn finish(self) -> io::Result<Figures> {
+        let [before, after] = self.snapshots[..] else {
+            return Err(io::Error::other("the server's counters are missing"));
+        };
+        let echoed = after.echoed_bytes.saturating_sub(before.echoed_bytes) as f64;
+        // What the server says it did between its two snapshots, a moment off the window.
+        let requests = (echoed / self.message_bytes as f64).max(1.0);
+        let syscalls = after
+            .syscalls
+            .zip(before.syscalls)
+            .map(|(after, before)| after - before);
+        Ok(Figures {
+            operations: self.answers,
+            elapsed_ns: nanos(self.elapsed),
+            cpu_ns_per_op: (after.cpu_ns - before.cpu_ns) as f64 / requests,
+            syscalls_per_op: syscalls.map(|syscalls| syscalls as f64 / requests),
+            latency: Latency::of(&self.histogram),
+            ..Figures::default()
+        })
+    }
+}

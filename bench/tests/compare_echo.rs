@@ -1,0 +1,91 @@
+//! The tool from the outside: a quick run of the echo floors, its table and its JSON.
+//!
+//! Figures are not judged, only that they are there and consistent; the machine may be busy.
+
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn bench(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_annulet-bench"))
+        .args(arguments)
+        .output()
+        .expect("the command was built with this test")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs `compare --quick` with floors only and gives the table and the JSON back.
+fn compare(name: &str, arguments: &[&str]) -> (String, Value) {
+    let json = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
+    let path = json.to_str().expect("the target directory is plain text");
+    let mut all = vec!["compare", "--quick", "--rounds", "1", "--seconds", "0.1", "--json", path];
+    all.extend(["--contender", "floor", "floor-epoll", "floor-pread", "--file-mib", "16"]);
+    all.extend(arguments);
+    let output = bench(&all);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    let json = std::fs::read_to_string(json).expect("the JSON was written");
+    (stdout, serde_json::from_str(&json).expect("it is JSON"))
+}
+
+#[test]
+fn a_quick_echo_run_has_every_case_with_both_floors() {
+    let (table, json) = compare("echo", &["--only", "echo"]);
+    assert!(table.starts_with("kernel    Linux "), "{table}");
+    let results = json["results"].as_array().expect("results are a list");
+    let cases: BTreeSet<&str> = results.iter().filter_map(|row| row["case"].as_str()).collect();
+    for connections in [1, 50, 500] {
+        for message_bytes in [64, 1024, 16384] {
+            let name = format!("echo/{connections}x{message_bytes}");
+            assert!(cases.contains(name.as_str()) && table.contains(&name), "{name}\n{table}");
+        }
+    }
+    assert_eq!(results.len(), cases.len() * 2, "one row per floor");
+    for row in results {
+        let round = &row["rounds"][0];
+        assert!(round["operations"].as_u64() > Some(0), "{row}");
+        assert!(round["cpu_ns_per_op"].as_f64() > Some(100.0), "{row}");
+        assert!(round["syscalls_per_op"].as_f64() > Some(0.0), "{row}");
+        let point = |name: &str| round["latency"][name].as_u64().expect("a latency");
+        assert!(point("p50_ns") <= point("p99_ns") && point("p99_ns") <= point("max_ns"), "{row}");
+    }
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate() {
+    let (_, json) = compare("rate", &["--only", "echo/50x64-rate", "--rate", "5000"]);
+    for row in json["results"].as_array().expect("results are a list") {
+        let rate = row["medians"]["per_second"]["median"].as_f64().expect("a rate");
+        // A busy machine delays the edges of the window, by a tenth of it at most.
+        assert!((4_000.0..6_000.0).contains(&rate), "{row}");
+    }
+}
+
+#[test]
+fn files_and_ping_pong_have_figures_and_the_file_goes() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("files");
+    std::fs::create_dir_all(&directory).expect("the target directory is writable");
+    let path = directory.to_str().expect("the target directory is plain text");
+    let (_, json) = compare("files", &["--only", "file_read", "ping_pong", "--directory", path]);
+    let results = json["results"].as_array().expect("results are a list");
+    assert_eq!(results.len(), 7);
+    for row in results {
+        assert!(row["rounds"][0]["operations"].as_u64() > Some(0), "{row}");
+    }
+    let left = std::fs::read_dir(&directory).expect("it is there").count();
+    assert_eq!(left, 0, "the test file stays behind");
+}
+
+#[test]
+fn a_name_that_matches_nothing_is_an_error() {
+    let output = bench(&["compare", "--only", "no-such-case"]);
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("no case has such a name"));
+}

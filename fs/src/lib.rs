@@ -1,0 +1,13 @@
+//! Files on a shard of annulet.
+//!
+//! Reads, writes and syncs go through the ring, without a thread; where there is no ring, and for
+//! names and directories, they go to the blocking pool, so that a shard never waits for a disk.
+//! All access is positional: a [`File`] has no cursor, and concurrent operations do not disturb one
+//! another.
+#![forbid(unsafe_code)]
+
+mod file;
+mod name;
+
+pub use file::{File, OpenOptions};
+pub use name::{create_dir_all, metadata, read, read_dir, remove_file, rename, write};

@@ -1,0 +1,203 @@
+//! A listener: accepts by one request that stays with the kernel, where the kernel can.
+//!
+//! Connections belong to the listener: what arrives for an accept that was dropped waits in its
+//! backlog for the next. The multishot request is armed by the first accept and ends with the
+//! listener.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+
+use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared};
+use annulet_runtime::{Code, Context, Feature};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::stream::TcpStream;
+use crate::addr::{ToAddrs, lookup};
+
+/// Connections that the kernel queues for a listener.
+const BACKLOG: i32 = 1024;
+
+/// A listening TCP socket of this shard.
+#[derive(Debug)]
+pub struct TcpListener {
+    socket: Shared<Socket>,
+    backlog: Rc<Backlog>,
+    multi: RefCell<Option<Multi<AcceptMulti>>>,
+    single: RefCell<Option<Op<Accept>>>,
+}
+
+impl TcpListener {
+    /// Listens on `address`. The address may be used again at once after a restart.
+    ///
+    /// # Errors
+    ///
+    /// The system's, as `AddrInUse`, or the lookup's for a name.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing listens before it completes.
+    pub async fn bind(address: impl ToAddrs) -> io::Result<Self> {
+        let mut last = io::Error::from(io::ErrorKind::InvalidInput);
+        for addr in lookup(address).await? {
+            match Self::open(addr, false) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Listens on `address` beside other listeners that do the same: one per shard, among which the
+    /// kernel spreads connections (`SO_REUSEPORT`).
+    ///
+    /// # Errors
+    ///
+    /// The system's; `Unsupported` where it has no such option.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    pub fn bind_shared(address: SocketAddr) -> io::Result<Self> {
+        Self::open(address, true)
+    }
+
+    fn open(addr: SocketAddr, shared: bool) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        if cfg!(unix) {
+            socket.set_reuse_address(true)?;
+        }
+        if shared {
+            share_port(&socket)?;
+        }
+        socket.bind(&SockAddr::from(addr))?;
+        socket.listen(BACKLOG)?;
+        Self::from_socket(socket)
+    }
+
+    /// Takes over a listening socket.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        Self::from_socket(Socket::from(listener))
+    }
+
+    fn from_socket(socket: Socket) -> io::Result<Self> {
+        let context = Context::current();
+        socket.set_nonblocking(context.driver().wants_nonblocking())?;
+        Ok(Self {
+            socket: Shared::new(context.driver(), socket),
+            backlog: Rc::default(),
+            multi: RefCell::new(None),
+            single: RefCell::new(None),
+        })
+    }
+
+    /// Takes the next connection and says who it is from.
+    ///
+    /// # Errors
+    ///
+    /// The system's, as when it is out of descriptors; the next call tries again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a connection that arrives for a dropped accept goes to the next one.
+    ///
+    /// # Kernel
+    ///
+    /// One multishot `IORING_OP_ACCEPT` (Linux 5.19) for all connections; without it, one entry for
+    /// each (5.5); on the `poll` driver, `accept(2)` when the listener is readable.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let socket = poll_fn(|cx| self.poll_accept(cx)).await?;
+        let peer = socket
+            .peer_addr()?
+            .as_socket()
+            .ok_or(io::ErrorKind::InvalidData)?;
+        Ok((TcpStream::from_socket(self.socket.driver(), socket)?, peer))
+    }
+
+    fn poll_accept(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
+        if let Some(socket) = self.backlog.take() {
+            return Poll::Ready(Ok(socket));
+        }
+        let driver = self.socket.driver();
+        let multishot =
+            driver.report().codes.contains(&Code::AcceptMulti) && driver.has(Feature::Multishot);
+        if multishot {
+            self.poll_multi(cx)
+        } else {
+            self.poll_single(cx)
+        }
+    }
+
+    fn poll_multi(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
+        let mut multi = self.multi.borrow_mut();
+        let armed = multi.get_or_insert_with(|| {
+            Multi::new(
+                self.socket.driver(),
+                AcceptMulti::new(&self.socket, &self.backlog),
+            )
+        });
+        match armed.poll_next(cx) {
+            Poll::Ready(Ok(accepted)) => Poll::Ready(accepted),
+            Poll::Ready(Err(last)) => {
+                *multi = None;
+                Poll::Ready(last)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_single(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
+        let mut single = self.single.borrow_mut();
+        let op = single.get_or_insert_with(|| {
+            Op::new(
+                self.socket.driver(),
+                Accept::new(&self.socket, &self.backlog),
+            )
+        });
+        let accepted = std::pin::Pin::new(op).poll(cx);
+        if accepted.is_ready() {
+            *single = None;
+        }
+        accepted
+    }
+
+    /// The address it listens on, with the port that the system chose.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
+fn share_port(_socket: &Socket) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system has no SO_REUSEPORT",
+    ))
+}

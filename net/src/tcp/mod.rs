@@ -1,0 +1,9 @@
+//! TCP: [`TcpListener`] and [`TcpStream`].
+
+mod listener;
+mod poll;
+mod receive;
+mod stream;
+
+pub use listener::TcpListener;
+pub use stream::TcpStream;

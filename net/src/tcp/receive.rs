@@ -1,0 +1,164 @@
+//! The receiving half of a stream: one place that all ways to read take their bytes from.
+//!
+//! Bytes arrive in three places, and are taken in this order: leases that a reader has begun, the
+//! spill of a dropped owned read, and what the kernel gives next. While an owned read is with the
+//! kernel no other may start, and the next reader waits for it; so the order of bytes is kept
+//! whatever is dropped.
+//!
+//! Where the kernel can, reading by leases arms one multishot receive per stream, which stays armed
+//! between reads. Once armed, owned reads copy out of its leases as well. It ends by itself when the
+//! buffers of the shard run out, and is armed again when one comes back.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use annulet_runtime::buf::Lease;
+use annulet_runtime::op::{Multi, Op, RecvLease, RecvMulti, Shared, Spill};
+use annulet_runtime::{Code, Driver};
+use socket2::Socket;
+
+/// `ENOBUFS`: the shard's provided buffers have run out.
+#[cfg(target_os = "linux")]
+const NO_BUFFERS: i32 = 105;
+#[cfg(not(target_os = "linux"))]
+const NO_BUFFERS: i32 = i32::MIN;
+
+#[derive(Debug, Default)]
+pub(super) struct Receiver {
+    /// A lease that was taken in part.
+    begun: RefCell<Option<Lease>>,
+    pub(super) spill: Rc<Spill>,
+    multi: RefCell<Option<Multi<RecvMulti>>>,
+    single: RefCell<Option<Op<RecvLease>>>,
+    ended: Cell<bool>,
+}
+
+impl Receiver {
+    /// Whether bytes must come from here rather than from a receive of the caller's own.
+    pub(super) fn is_engaged(&self) -> bool {
+        self.begun.borrow().is_some()
+            || self.multi.borrow().is_some()
+            || self.single.borrow().is_some()
+            || self.spill.is_busy()
+            || !self.spill.is_empty()
+            || self.ended.get()
+    }
+
+    /// The next bytes, or `None` at the end of the stream.
+    pub(super) fn poll_lease(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        if let Some(lease) = self.begun.borrow_mut().take() {
+            return Poll::Ready(Ok(Some(lease)));
+        }
+        if self.spill.is_busy() {
+            self.spill.wait(cx.waker());
+            return Poll::Pending;
+        }
+        if !self.spill.is_empty() {
+            return self.poll_spilled(socket.driver(), cx.waker());
+        }
+        if self.ended.get() {
+            return Poll::Ready(Ok(None));
+        }
+        let received = if socket.driver().report().codes.contains(&Code::RecvMulti) {
+            self.poll_multi(socket, cx)
+        } else {
+            self.poll_single(socket, cx)
+        };
+        if let Poll::Ready(Ok(None)) = received {
+            self.ended.set(true);
+        }
+        received
+    }
+
+    /// Bytes of a dropped read, moved into a lease.
+    fn poll_spilled(&self, driver: &Driver, waker: &Waker) -> Poll<io::Result<Option<Lease>>> {
+        match driver.lease(waker, |space| self.spill.take(space)) {
+            Some(lease) => Poll::Ready(Ok(Some(lease))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_multi(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        let mut multi = self.multi.borrow_mut();
+        loop {
+            let armed =
+                multi.get_or_insert_with(|| Multi::new(socket.driver(), RecvMulti::new(socket)));
+            let received = match ready!(armed.poll_next(cx)) {
+                Ok(item) => item,
+                Err(last) => {
+                    *multi = None;
+                    last
+                }
+            };
+            match received {
+                Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => {
+                    if socket.driver().wait_for_buffers(cx.waker()) {
+                        return Poll::Pending;
+                    }
+                }
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    fn poll_single(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        let mut single = self.single.borrow_mut();
+        loop {
+            let op = single.get_or_insert_with(|| Op::new(socket.driver(), RecvLease::new(socket)));
+            let received = ready!(Pin::new(op).poll(cx));
+            *single = None;
+            match received {
+                Ok(lease) if lease.is_empty() => return Poll::Ready(Ok(None)),
+                Ok(lease) => return Poll::Ready(Ok(Some(lease))),
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    if socket.driver().wait_for_buffers(cx.waker()) {
+                        return Poll::Pending;
+                    }
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Copies the next bytes into `space`; zero at the end of the stream.
+    pub(super) fn poll_copy(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+        space: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if space.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let Some(mut lease) = ready!(self.poll_lease(socket, cx))? else {
+            return Poll::Ready(Ok(0));
+        };
+        let count = space.len().min(lease.len());
+        space[..count].copy_from_slice(&lease[..count]);
+        if count < lease.len() {
+            lease.advance(count);
+            self.put_back(lease);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Keeps what a reader has left of a lease for the next.
+    pub(super) fn put_back(&self, rest: Lease) {
+        *self.begun.borrow_mut() = Some(rest);
+    }
+}

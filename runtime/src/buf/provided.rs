@@ -1,0 +1,351 @@
+#![expect(unsafe_code, reason = "shares buffers with the kernel by turns")]
+//! Provided buffers: one pool per shard, from which a receive takes a buffer only when data is there.
+//!
+//! A buffer is free, lent out as a [`Lease`], or (while free, on a ring) in the kernel's hands. A
+//! lease gives its buffer back when it is dropped, exactly once, by its type. With io_uring the free
+//! buffers stand in a ring of entries that the kernel takes from; without it they stand in a list and
+//! the shard takes from it. Which of the two it is, is settled once by [`Provided::lend`].
+//!
+//! When the pool runs dry, who needed a buffer leaves a waker and is woken by the next lease that
+//! comes back.
+//!
+//! # Invariants
+//!
+//! 1. A buffer's bytes belong to one side at a time: to the kernel while its entry is published, to
+//!    the lease between the completion that names it and the lease's drop.
+//! 2. A buffer id from a completion is used once: made into a lease by the operation it came with.
+//! 3. The pool is dropped after the ring that it was lent to; a lease keeps the pool alive, and with
+//!    it the memory.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::task::Waker;
+
+use super::IoBuf;
+use memory::Memory;
+
+#[cfg(target_os = "linux")]
+#[path = "provided_mmap.rs"]
+mod memory;
+#[cfg(not(target_os = "linux"))]
+#[path = "provided_heap.rs"]
+mod memory;
+
+/// The pool.
+pub(crate) struct Provided {
+    memory: Memory,
+    buffers: u16,
+    buffer_bytes: u32,
+    /// Ids that are free, while the pool is not lent to a ring.
+    free: RefCell<Vec<u16>>,
+    lent: Cell<bool>,
+    /// Leases alive.
+    leased: Cell<usize>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl fmt::Debug for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provided")
+            .field("buffers", &self.buffers)
+            .field("buffer_bytes", &self.buffer_bytes)
+            .field("leased", &self.leased.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Provided {
+    /// A pool of `buffers` (a power of two) buffers of `buffer_bytes` each.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or `InvalidInput` for a number of buffers that is no power of two up to 2^15.
+    pub(crate) fn new(buffers: u16, buffer_bytes: u32) -> io::Result<Self> {
+        if !buffers.is_power_of_two() || buffer_bytes == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{buffers} provided buffers of {buffer_bytes} bytes: use a power of two"),
+            ));
+        }
+        Ok(Self {
+            memory: Memory::new(buffers, buffer_bytes)?,
+            buffers,
+            buffer_bytes,
+            free: RefCell::new((0..buffers).rev().collect()),
+            lent: Cell::new(false),
+            leased: Cell::new(0),
+            waiting: RefCell::new(Vec::new()),
+        })
+    }
+
+    /// Bytes of one buffer.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes as usize
+    }
+
+    /// Leases that have not come back.
+    pub(crate) fn leased(&self) -> usize {
+        self.leased.get()
+    }
+
+    /// Gives all buffers to a ring: answers the address of its entries and their number.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` where the pool is lent already or a lease is out.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn lend(&self) -> io::Result<(u64, u16)> {
+        if self.lent.replace(true) || self.leased.get() > 0 {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        for id in self.free.borrow_mut().drain(..).rev() {
+            self.memory.publish(id, self.buffer_bytes);
+        }
+        Ok((self.memory.entries_address(), self.buffers))
+    }
+
+    /// Takes a free buffer, if the pool is not lent and has one.
+    pub(crate) fn take(self: &Rc<Self>) -> Option<Lease> {
+        let id = self.free.borrow_mut().pop()?;
+        Some(self.lease(id, 0))
+    }
+
+    /// Takes a free buffer; while all of them stand in a ring, makes one on the heap.
+    pub(crate) fn take_or_make(self: &Rc<Self>) -> Option<Lease> {
+        if !self.lent.get() {
+            return self.take();
+        }
+        self.leased.set(self.leased.get() + 1);
+        let own = Own::new(self.buffer_bytes());
+        Some(Lease {
+            pool: Rc::clone(self),
+            id: 0,
+            start: 0,
+            end: 0,
+            own: Some(own),
+        })
+    }
+
+    /// The lease of a buffer that a completion names, with `bytes` received into it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn received(self: &Rc<Self>, id: u16, bytes: usize) -> Lease {
+        assert!(
+            id < self.buffers,
+            "the kernel named buffer {id} of {}",
+            self.buffers
+        );
+        assert!(
+            bytes <= self.buffer_bytes(),
+            "the kernel received more than a buffer holds"
+        );
+        self.lease(id, bytes)
+    }
+
+    fn lease(self: &Rc<Self>, id: u16, bytes: usize) -> Lease {
+        self.leased.set(self.leased.get() + 1);
+        Lease {
+            pool: Rc::clone(self),
+            id,
+            start: 0,
+            end: u32::try_from(bytes).unwrap_or(0),
+            own: None,
+        }
+    }
+
+    /// Leaves a waker for the next buffer that comes back.
+    pub(crate) fn wait(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|w| w.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    /// Takes a lease's buffer back; `None` for one that was not the pool's.
+    fn give_back(&self, id: Option<u16>) {
+        self.leased.set(self.leased.get() - 1);
+        let Some(id) = id else { return };
+        if self.lent.get() {
+            #[cfg(target_os = "linux")]
+            self.memory.publish(id, self.buffer_bytes);
+        } else {
+            self.free.borrow_mut().push(id);
+        }
+        if !self.waiting.borrow().is_empty() {
+            for waker in std::mem::take(&mut *self.waiting.borrow_mut()) {
+                waker.wake();
+            }
+        }
+    }
+
+    fn buffer(&self, id: u16) -> NonNull<u8> {
+        self.memory.buffer(id, self.buffer_bytes)
+    }
+}
+
+/// A zeroed buffer on the heap, by its address, so that moving the lease leaves it alone.
+struct Own {
+    first: NonNull<u8>,
+    bytes: usize,
+}
+
+impl Own {
+    fn new(bytes: usize) -> Self {
+        let memory = Box::leak(vec![0_u8; bytes].into_boxed_slice());
+        Self {
+            first: NonNull::from(memory).cast(),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let memory = NonNull::slice_from_raw_parts(self.first, self.bytes);
+        // SAFETY: `new` leaked a box of exactly this range, and nobody else frees it.
+        drop(unsafe { Box::from_raw(memory.as_ptr()) });
+    }
+}
+
+/// Received bytes in a buffer of the shard's pool; the buffer goes back when this is dropped.
+///
+/// Dereferences to the bytes, is itself an [`IoBuf`], so it can be sent without a copy, and can be
+/// consumed from the front with [`advance`](Self::advance). Leases are for the short term: each one
+/// held is a buffer that the shard's receives lack. To keep data, copy it.
+pub struct Lease {
+    pool: Rc<Provided>,
+    id: u16,
+    start: u32,
+    end: u32,
+    /// Memory of its own, in the rare case that the pool's was not to be had.
+    own: Option<Own>,
+}
+
+impl Lease {
+    fn base(&self) -> NonNull<u8> {
+        match &self.own {
+            Some(own) => own.first,
+            None => self.pool.buffer(self.id),
+        }
+    }
+
+    /// Drops the first `bytes` from view.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn advance(&mut self, bytes: usize) {
+        assert!(
+            bytes <= self.len(),
+            "advanced {bytes} bytes in a lease of {}",
+            self.len()
+        );
+        self.start += u32::try_from(bytes).expect("less than a buffer");
+    }
+
+    fn first(&self) -> NonNull<u8> {
+        // SAFETY: `start` never exceeds the buffer's size.
+        unsafe { self.base().add(self.start as usize) }
+    }
+
+    /// The whole buffer, to be received into.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        let bytes = self.pool.buffer_bytes();
+        // SAFETY: the lease owns this buffer's zeroed or once-written bytes (Invariant 1).
+        unsafe { std::slice::from_raw_parts_mut(self.base().as_ptr(), bytes) }
+    }
+
+    /// Says how much was received into [`space`](Self::space).
+    pub(crate) fn set_received(&mut self, bytes: usize) {
+        assert!(
+            bytes <= self.pool.buffer_bytes(),
+            "received more than a buffer holds"
+        );
+        self.start = 0;
+        self.end = u32::try_from(bytes).expect("less than a buffer");
+    }
+}
+
+impl Deref for Lease {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let bytes = (self.end - self.start) as usize;
+        // SAFETY: the lease owns the buffer; its memory starts zeroed, so all of it is initialised
+        // (Invariant 1).
+        unsafe { std::slice::from_raw_parts(self.first().as_ptr(), bytes) }
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let bytes = (self.end - self.start) as usize;
+        // SAFETY: as `deref`, and the lease is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.first().as_ptr(), bytes) }
+    }
+}
+
+impl AsRef<[u8]> for Lease {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+// SAFETY: the pool's memory never moves, and the range changes only through `&mut self`.
+unsafe impl IoBuf for Lease {
+    fn stable_ptr(&self) -> *const u8 {
+        self.first().as_ptr()
+    }
+
+    fn bytes_init(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.pool.give_back(self.own.is_none().then_some(self.id));
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("bytes", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::Provided;
+
+    #[test]
+    fn a_dropped_lease_gives_its_buffer_back() {
+        let pool = Rc::new(Provided::new(2, 64).expect("memory for two buffers"));
+        let first = pool.take().expect("two are free");
+        let second = pool.take().expect("one is free");
+        assert!(pool.take().is_none());
+        drop(first);
+        assert_eq!(pool.leased(), 1);
+        assert!(pool.take().is_some());
+        drop(second);
+        assert_eq!(pool.leased(), 0);
+    }
+
+    #[test]
+    fn a_lease_shows_what_was_received_and_is_consumed_from_the_front() {
+        let pool = Rc::new(Provided::new(1, 64).expect("memory for a buffer"));
+        let mut lease = pool.take().expect("one is free");
+        lease.space()[..5].copy_from_slice(b"hello");
+        lease.set_received(5);
+        assert_eq!(&*lease, b"hello");
+        lease.advance(3);
+        assert_eq!(&*lease, b"lo");
+    }
+}

@@ -1,0 +1,72 @@
+#![expect(unsafe_code, reason = "writes the entries that the kernel reads")]
+//! The memory of a pool on Linux: mapped buffers, and the ring of entries that names the free ones.
+//!
+//! # Invariants
+//!
+//! 1. The first page-aligned part of the mapping is the table of `buffers` entries of sixteen bytes,
+//!    the rest `buffers × buffer_bytes` of buffers; both lie inside the mapping.
+//! 2. An entry is written before the tail that publishes it is stored with Release, which pairs with
+//!    the kernel's load.
+
+use std::cell::Cell;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::types::BufRingEntry;
+
+use crate::sys::linux::Mapping;
+
+/// Entries and buffers of one pool.
+pub(super) struct Memory {
+    entries: Mapping,
+    storage: Mapping,
+    mask: u16,
+    tail: Cell<u16>,
+}
+
+impl Memory {
+    pub(super) fn new(buffers: u16, buffer_bytes: u32) -> io::Result<Self> {
+        let entries = Mapping::new(usize::from(buffers) * size_of::<BufRingEntry>())?;
+        let storage = Mapping::new(usize::from(buffers) * buffer_bytes as usize)?;
+        Ok(Self {
+            entries,
+            storage,
+            mask: buffers - 1,
+            tail: Cell::new(0),
+        })
+    }
+
+    pub(super) fn buffer(&self, id: u16, buffer_bytes: u32) -> NonNull<u8> {
+        // SAFETY: ids are below the number of buffers, so the offset lies inside (Invariant 1).
+        unsafe {
+            self.storage
+                .base()
+                .add(usize::from(id) * buffer_bytes as usize)
+        }
+    }
+
+    pub(super) fn entries_address(&self) -> u64 {
+        self.entries.base().addr().get() as u64
+    }
+
+    /// Gives a buffer to the kernel.
+    pub(super) fn publish(&self, id: u16, buffer_bytes: u32) {
+        let tail = self.tail.get();
+        let base: NonNull<BufRingEntry> = self.entries.base().cast();
+        // SAFETY: masked, the place lies inside the table (Invariant 1).
+        let mut entry = unsafe { base.add(usize::from(tail & self.mask)) };
+        // SAFETY: the kernel reads this place only after the tail below has passed it (Invariant 2).
+        let entry = unsafe { entry.as_mut() };
+        entry.set_addr(self.buffer(id, buffer_bytes).addr().get() as u64);
+        entry.set_len(buffer_bytes);
+        entry.set_bid(id);
+        let next = tail.wrapping_add(1);
+        self.tail.set(next);
+        // SAFETY: the table starts at `base`.
+        let shared = unsafe { BufRingEntry::tail(base.as_ptr()) };
+        // SAFETY: the tail is an aligned `u16` inside the mapping, written by this thread alone.
+        let shared = unsafe { AtomicU16::from_ptr(shared.cast_mut()) };
+        shared.store(next, Ordering::Release);
+    }
+}

@@ -1,0 +1,139 @@
+//! The current runtime of this thread: what free functions such as [`spawn`] act on.
+//!
+//! Set while a runtime runs or is dropped, and nowhere else. Asking for it elsewhere gives a value to
+//! handle ([`try_current`]) or a panic that says what is missing.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::driver::Driver;
+use crate::executor::Executor;
+use crate::pool::Pool;
+use crate::task::JoinHandle;
+
+/// What the current runtime offers to the code inside it; clones are the same runtime's.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(crate) executor: Rc<Executor>,
+    pub(crate) driver: Driver,
+    pub(crate) pool: Pool,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+}
+
+/// There is no runtime on this thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoRuntime;
+
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no annulet runtime runs on this thread; call this from within `block_on` or a task",
+        )
+    }
+}
+
+impl Error for NoRuntime {}
+
+/// The runtime that this thread is inside of.
+///
+/// # Errors
+///
+/// [`NoRuntime`] outside of one.
+pub fn try_current() -> Result<Context, NoRuntime> {
+    CURRENT
+        .try_with(|current| current.borrow().clone())
+        .ok()
+        .flatten()
+        .ok_or(NoRuntime)
+}
+
+impl Context {
+    /// The runtime that this thread is inside of.
+    ///
+    /// # Panics
+    ///
+    /// Outside of one.
+    #[must_use]
+    #[track_caller]
+    pub fn current() -> Self {
+        try_current().unwrap_or_else(|missing| panic!("{missing}"))
+    }
+
+    /// Its driver.
+    #[must_use]
+    pub fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// Spawns a task on this runtime.
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        self.executor.spawn(future, None, Location::caller())
+    }
+
+    /// Makes it the current runtime of this thread until the guard is dropped.
+    pub(crate) fn enter(&self) -> Entered {
+        Entered {
+            previous: CURRENT.replace(Some(self.clone())),
+        }
+    }
+}
+
+/// Restores the runtime before.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    previous: Option<Context>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let ours = CURRENT.replace(self.previous.take());
+        drop(ours);
+    }
+}
+
+/// Spawns a task on the current shard.
+///
+/// It runs on this thread, with the other tasks in turn, and need not be `Send`. Dropping the handle
+/// detaches it.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// # annulet_runtime::Builder::new().build()?.block_on(async {
+/// let task = annulet_runtime::spawn(async { "done" });
+/// assert_eq!(task.await.expect("neither aborted nor panicked"), "done");
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
+    let location = Location::caller();
+    CURRENT.with_borrow(|current| match current {
+        Some(context) => context.executor.spawn(future, None, location),
+        None => panic!("{NoRuntime}"),
+    })
+}
+
+/// Spawns a task with a name, which reports and listings show.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::Output> {
+    Context::current()
+        .executor
+        .spawn(future, Some(name), Location::caller())
+}

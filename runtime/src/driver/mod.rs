@@ -1,0 +1,646 @@
+//! The driver: hands submissions to the kernel and completions to their operations.
+//!
+//! It knows wakers and [slots], never tasks nor the type of an operation. An operation asks for the
+//! [`Route`] of its [`Code`] and then submits itself as an entry of the ring, waits for readiness and
+//! tries for itself, or gives a job to the blocking pool; which of these, was decided by probing at
+//! start-up.
+//!
+//! # Contract
+//!
+//! A backend is a type with these methods. [`Backend`] is the only place that names them all; the
+//! rest of the crate does not know which backend runs.
+//!
+//! | method   | blocks | promise                                                            |
+//! |----------|--------|--------------------------------------------------------------------|
+//! | `push`   | no     | the entry reaches the kernel at the latest in the next `park`      |
+//! | `watch`  | no     | the slot completes once the source may be ready                    |
+//! | `cancel` | no     | the slot still gets its last completion, whoever wins the race     |
+//! | `park`   | yes    | returns once a completion is there, on an unpark, or at the deadline |
+//! | `reap`   | no     | every completion is delivered exactly once, in the kernel's order  |
+//! | `peek`   | no     | whether `park` and `reap` would find something, without a system call where that can be |
+//!
+//! No user code runs while a backend is borrowed: `reap` collects wakers and finished orphans, and
+//! the driver wakes and drops them afterwards, each guarded against a panic.
+//!
+//! # Shutdown
+//!
+//! [`Driver::shut_down`] refuses new work, cancels everything, and reaps until nothing is in flight
+//! or the deadline has come. What will not complete is leaked and counted, never freed.
+
+mod config;
+mod features;
+mod offload;
+mod poll;
+mod slots;
+#[cfg(target_os = "linux")]
+mod uring;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+pub use config::{Choice, Config, DriverKind, DriverReport};
+pub use features::{Code, Feature, Mask};
+pub(crate) use offload::Job;
+pub(crate) use slots::{Completion, Payload, SlotId};
+#[cfg(target_os = "linux")]
+pub(crate) use uring::{BUFFER_GROUP, Sqe};
+
+use crate::buf::Provided;
+use crate::pool::Pool;
+use crate::sys::RawSource;
+use offload::Offload;
+use slots::{Delivered, Orphaned, Slots};
+
+/// What a source is watched for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interest {
+    /// Reading would not block.
+    Readable,
+    /// Writing would not block.
+    Writable,
+}
+
+/// How operations of one [`Code`] are done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Route {
+    /// As an entry of the ring.
+    Ring,
+    /// As non-blocking attempts, with waits for readiness between them.
+    Attempt,
+    /// As a job of the blocking pool.
+    Pool,
+}
+
+/// Counters of one driver since it was made.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DriverStats {
+    /// System calls made to submit and wait (`io_uring_enter`, or waits of the poller).
+    pub enters: u64,
+    /// Entries submitted, or interests registered.
+    pub submitted: u64,
+    /// Completions reaped.
+    pub completed: u64,
+    /// Non-blocking attempts made directly, each a system call.
+    pub attempts: u64,
+    /// Completions for which no slot was found; zero unless something is wrong.
+    pub stale: u64,
+    /// Times the completion queue had overflowed.
+    pub overflows: u64,
+    /// Times the provided buffers had run out.
+    pub no_buffers: u64,
+}
+
+/// A driver's counters while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    enters: Cell<u64>,
+    submitted: Cell<u64>,
+    completed: Cell<u64>,
+    attempts: Cell<u64>,
+    overflows: Cell<u64>,
+    no_buffers: Cell<u64>,
+}
+
+fn bump(counter: &Cell<u64>, by: u64) {
+    counter.set(counter.get().wrapping_add(by));
+}
+
+/// Wakes a shard's thread out of [`Driver::park`]; works from any thread.
+#[derive(Clone, Debug)]
+pub(crate) enum Unparker {
+    #[cfg(target_os = "linux")]
+    Uring(Arc<uring::Doorbell>),
+    Poll(Arc<poll::Doorbell>),
+}
+
+impl Unparker {
+    pub(crate) fn unpark(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Uring(doorbell) => doorbell.ring(),
+            Self::Poll(doorbell) => doorbell.ring(),
+        }
+    }
+}
+
+/// The backend in use, chosen once.
+enum Backend {
+    #[cfg(target_os = "linux")]
+    Uring(Box<uring::Uring<uring::Ring>>),
+    Poll(Box<poll::Poll>),
+}
+
+/// Calls a method on whichever backend runs.
+macro_rules! each {
+    ($backend:expr, $inner:ident => $call:expr) => {
+        match $backend {
+            #[cfg(target_os = "linux")]
+            Backend::Uring($inner) => $call,
+            Backend::Poll($inner) => $call,
+        }
+    };
+}
+
+/// What a backend delivers into: the slots, and the lists of what to do once it is not borrowed.
+pub(crate) struct Sink<'a> {
+    slots: &'a Slots,
+    counters: &'a Counters,
+    wake: &'a mut Vec<Waker>,
+    finish: &'a mut Vec<(SlotId, Completion)>,
+}
+
+impl Sink<'_> {
+    /// Delivers one completion; `more` says that others follow for the same slot.
+    fn deliver(&mut self, id: SlotId, completion: Completion, more: bool) {
+        bump(&self.counters.completed, 1);
+        match self.slots.deliver(id, completion, more) {
+            Delivered::Wake(Some(waker)) => self.wake.push(waker),
+            Delivered::Wake(None) | Delivered::Stale => {}
+            Delivered::Orphan(id, completion) => self.finish.push((id, completion)),
+        }
+    }
+}
+
+struct Inner {
+    slots: Slots,
+    backend: RefCell<Backend>,
+    counters: Counters,
+    report: DriverReport,
+    features: Mask,
+    provided: RefCell<Option<Rc<Provided>>>,
+    offload: Offload,
+    wake: RefCell<Vec<Waker>>,
+    finish: RefCell<Vec<(SlotId, Completion)>>,
+    shut_down: Cell<bool>,
+    /// Attempts left in this tick before an operation must yield to the others.
+    attempts_left: Cell<u32>,
+}
+
+/// A shard's driver; clones are the same driver. Not `Send`.
+#[derive(Clone)]
+pub struct Driver(Rc<Inner>);
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("kind", &self.0.report.kind)
+            .field("in_flight", &self.0.slots.live())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Direct attempts that succeed at once in one tick, before an operation yields.
+const ATTEMPTS_PER_TICK: u32 = 128;
+
+impl Driver {
+    /// Makes the best driver that `config` and this machine allow.
+    pub(crate) fn new(config: &Config, pool: Pool) -> io::Result<Self> {
+        let (backend, report, features) = choose(config)?;
+        let inner = Inner {
+            slots: Slots::new(),
+            backend: RefCell::new(backend),
+            counters: Counters::default(),
+            report,
+            features,
+            provided: RefCell::new(None),
+            offload: Offload::new(pool),
+            wake: RefCell::new(Vec::new()),
+            finish: RefCell::new(Vec::new()),
+            shut_down: Cell::new(false),
+            attempts_left: Cell::new(ATTEMPTS_PER_TICK),
+        };
+        let driver = Self(Rc::new(inner));
+        let provided = driver.make_provided(config)?;
+        *driver.0.provided.borrow_mut() = Some(Rc::new(provided));
+        Ok(driver)
+    }
+
+    fn make_provided(&self, config: &Config) -> io::Result<Provided> {
+        let provided = Provided::new(config.buffers, config.buffer_bytes)?;
+        match &mut *self.0.backend.borrow_mut() {
+            #[cfg(target_os = "linux")]
+            Backend::Uring(ring) if self.0.features.has(Feature::BufRing) => {
+                ring.lend_buffers(&provided)?;
+            }
+            _ => {}
+        }
+        Ok(provided)
+    }
+
+    /// Which driver this is, and why not a better one.
+    #[must_use]
+    pub fn report(&self) -> &DriverReport {
+        &self.0.report
+    }
+
+    /// Which backend runs.
+    #[must_use]
+    pub fn kind(&self) -> DriverKind {
+        self.0.report.kind
+    }
+
+    /// The counters as they stand.
+    #[must_use]
+    pub fn stats(&self) -> DriverStats {
+        let counters = &self.0.counters;
+        DriverStats {
+            enters: counters.enters.get(),
+            submitted: counters.submitted.get(),
+            completed: counters.completed.get(),
+            attempts: counters.attempts.get(),
+            stale: self.0.slots.stale(),
+            overflows: counters.overflows.get(),
+            no_buffers: counters.no_buffers.get(),
+        }
+    }
+
+    /// Operations whose last completion has not come or has not been taken.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.0.slots.live()
+    }
+
+    /// Whether a feature works here and is not masked.
+    #[must_use]
+    pub fn has(&self, feature: Feature) -> bool {
+        self.0.features.has(feature)
+    }
+
+    /// Whether sockets must be set non-blocking for this driver.
+    #[must_use]
+    pub fn wants_nonblocking(&self) -> bool {
+        self.kind() == DriverKind::Poll
+    }
+
+    /// The buffers that receives without a buffer of their own take theirs from.
+    pub(crate) fn provided(&self) -> Rc<Provided> {
+        let provided = self.0.provided.borrow();
+        Rc::clone(provided.as_ref().expect("made with the driver"))
+    }
+
+    /// Fills a lease with bytes that are at hand already; `None`, and the waker is left, if no buffer
+    /// is free.
+    pub fn lease(
+        &self,
+        waker: &Waker,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Option<crate::buf::Lease> {
+        let provided = self.provided();
+        match provided.take_or_make() {
+            Some(mut lease) => {
+                let bytes = fill(lease.space());
+                lease.set_received(bytes);
+                Some(lease)
+            }
+            None => {
+                provided.wait(waker);
+                None
+            }
+        }
+    }
+
+    /// Leaves a waker for the next buffer that comes back. False if none is out, and so none will
+    /// come: try again at once.
+    #[must_use]
+    pub fn wait_for_buffers(&self, waker: &Waker) -> bool {
+        let provided = self.provided();
+        self.count_no_buffers();
+        let out = provided.leased() > 0;
+        if out {
+            provided.wait(waker);
+        }
+        out
+    }
+
+    pub(crate) fn count_no_buffers(&self) {
+        bump(&self.0.counters.no_buffers, 1);
+    }
+
+    /// How operations of this code are done here.
+    pub(crate) fn route(&self, code: Code) -> Route {
+        if self.kind() == DriverKind::Uring && self.0.features.has_code(code) {
+            return Route::Ring;
+        }
+        match code {
+            Code::Nop
+            | Code::Ready
+            | Code::Accept
+            | Code::AcceptMulti
+            | Code::Connect
+            | Code::Recv
+            | Code::RecvMulti
+            | Code::Send => Route::Attempt,
+            Code::ReadAt | Code::WriteAt | Code::Fsync | Code::Ftruncate => Route::Pool,
+        }
+    }
+
+    /// Counts one direct attempt; false when this tick has had its share and the caller must yield.
+    pub(crate) fn attempt(&self) -> bool {
+        let left = self.0.attempts_left.get();
+        self.0.attempts_left.set(left.saturating_sub(1));
+        bump(&self.0.counters.attempts, u64::from(left > 0));
+        left > 0
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.0.shut_down.get()
+    }
+
+    /// Moves a payload into a slot; see [`Slots::insert`].
+    pub(crate) fn insert<T: Payload>(
+        &self,
+        payload: T,
+        waker: &Waker,
+    ) -> Result<(SlotId, std::ptr::NonNull<T>), (io::Error, T)> {
+        if self.is_shut_down() {
+            return Err((shut_down_error(), payload));
+        }
+        self.0
+            .slots
+            .insert(payload, Some(waker.clone()))
+            .map_err(|payload| (io::Error::other("too many operations in flight"), payload))
+    }
+
+    /// Submits the entry of a slot.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn push(&self, id: SlotId, sqe: Sqe) {
+        bump(&self.0.counters.submitted, 1);
+        match &mut *self.0.backend.borrow_mut() {
+            Backend::Uring(ring) => ring.push(id, sqe),
+            Backend::Poll(_) => unreachable!("only operations routed to the ring make entries"),
+        }
+    }
+
+    /// Completes the slot once `source` may be ready, or with the reason why it never will be.
+    pub(crate) fn watch(&self, id: SlotId, source: RawSource, interest: Interest) {
+        bump(&self.0.counters.submitted, 1);
+        let watched = match &mut *self.0.backend.borrow_mut() {
+            Backend::Poll(poll) => poll.watch(id, source, interest),
+            #[cfg(target_os = "linux")]
+            _ => unreachable!("a ring waits by an entry of its own"),
+        };
+        if let Err(error) = watched {
+            self.0
+                .offload
+                .leave(id, Completion::from_io(Err(error)).result);
+        }
+    }
+
+    /// Completes the slot with "unsupported".
+    pub(crate) fn refuse(&self, id: SlotId) {
+        self.0.offload.leave(id, Completion::UNSUPPORTED.result);
+    }
+
+    /// Says that `source` is about to be closed.
+    pub(crate) fn forget(&self, source: RawSource) {
+        if let Backend::Poll(poll) = &mut *self.0.backend.borrow_mut() {
+            poll.forget(source);
+        }
+    }
+
+    /// Runs a job for the slot on the blocking pool.
+    pub(crate) fn offload(&self, id: SlotId, job: Job) {
+        bump(&self.0.counters.submitted, 1);
+        self.0.offload.submit(id, job);
+    }
+
+    /// What pool threads call after they have left a result; see [`Offload`].
+    pub(crate) fn set_offload_notify(&self, notify: Arc<dyn Fn() + Send + Sync>) {
+        self.0.offload.set_notify(notify);
+    }
+
+    /// The payload and its last completion, or `None` and the waker is left; see [`Slots::take`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Slots::take`].
+    #[expect(unsafe_code, reason = "hands on the promise of its caller")]
+    pub(crate) unsafe fn take<T: Payload>(
+        &self,
+        id: SlotId,
+        waker: &Waker,
+    ) -> Option<(T, Completion)> {
+        // SAFETY: the caller's promise.
+        match unsafe { self.0.slots.take(id, waker) } {
+            Ok(done) => Some(done),
+            Err(old) => {
+                drop(old);
+                None
+            }
+        }
+    }
+
+    /// See [`Slots::with`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Slots::with`].
+    #[expect(unsafe_code, reason = "hands on the promise of its caller")]
+    pub(crate) unsafe fn with<T: Payload, R>(&self, id: SlotId, f: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.slots.with(id, f) }
+    }
+
+    /// Asks that the operation end early; its last completion still comes.
+    pub(crate) fn cancel(&self, id: SlotId) {
+        if self.0.slots.is_in_flight(id) {
+            self.cancel_backend(id);
+        }
+    }
+
+    fn cancel_backend(&self, id: SlotId) {
+        if self.0.offload.cancel(id) {
+            return;
+        }
+        each!(&mut *self.0.backend.borrow_mut(), backend => backend.cancel(id));
+    }
+
+    /// Nobody waits for this operation any more: cancels it and frees its payload when it may.
+    pub(crate) fn orphan(&self, id: SlotId) {
+        match self.0.slots.orphan(id) {
+            Orphaned::Cancel(waker) => {
+                self.cancel_backend(id);
+                drop(waker);
+            }
+            Orphaned::Finish(completion, waker) => {
+                drop(waker);
+                self.0.slots.finish(id, completion);
+            }
+            Orphaned::Nothing(waker) => drop(waker),
+        }
+    }
+
+    /// The means to wake this shard's thread.
+    pub(crate) fn unparker(&self) -> Unparker {
+        match &*self.0.backend.borrow() {
+            #[cfg(target_os = "linux")]
+            Backend::Uring(ring) => Unparker::Uring(ring.doorbell()),
+            Backend::Poll(poll) => Unparker::Poll(poll.doorbell()),
+        }
+    }
+
+    /// Marks the calling thread as the one that drives, for as long as the guard lives.
+    pub(crate) fn enter(&self) -> Entered {
+        Entered {
+            #[cfg(target_os = "linux")]
+            _ring: match &*self.0.backend.borrow() {
+                Backend::Uring(ring) => ring.enter(),
+                Backend::Poll(_) => None,
+            },
+        }
+    }
+
+    /// Whether [`park`](Self::park) would find something now, as far as memory tells.
+    pub(crate) fn peek(&self) -> bool {
+        self.0.offload.is_pending() || each!(&*self.0.backend.borrow(), backend => backend.peek())
+    }
+
+    /// Whether pool results wait; part of the check between announcing a park and parking.
+    pub(crate) fn offload_pending(&self) -> bool {
+        self.0.offload.is_pending()
+    }
+
+    /// Whether a spin can see completions without a system call.
+    pub(crate) fn peeks_for_free(&self) -> bool {
+        self.kind() == DriverKind::Uring
+    }
+
+    /// Submits what is queued and, unless `timeout` is zero, waits for a completion, an unpark, or
+    /// the timeout; then delivers all that has come and wakes who waits for it.
+    pub(crate) fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.attempts_left.set(ATTEMPTS_PER_TICK);
+        let parked = {
+            let mut wake = self.0.wake.borrow_mut();
+            let mut finish = self.0.finish.borrow_mut();
+            let mut sink = Sink {
+                slots: &self.0.slots,
+                counters: &self.0.counters,
+                wake: &mut wake,
+                finish: &mut finish,
+            };
+            let parked = each!(
+                &mut *self.0.backend.borrow_mut(),
+                backend => backend.park(timeout, &mut sink)
+            );
+            self.0.offload.reap(&mut sink);
+            parked
+        };
+        self.settle();
+        parked
+    }
+
+    /// Wakes and finishes what a reap has collected. No borrow is held while user code runs.
+    fn settle(&self) {
+        let mut finish = std::mem::take(&mut *self.0.finish.borrow_mut());
+        for (id, completion) in finish.drain(..) {
+            contain(|| self.0.slots.finish(id, completion));
+        }
+        let mut wake = std::mem::take(&mut *self.0.wake.borrow_mut());
+        for waker in wake.drain(..) {
+            contain(|| waker.wake());
+        }
+        // The lists keep their capacity; what user code added meanwhile is not lost.
+        finish.append(&mut self.0.finish.borrow_mut());
+        *self.0.finish.borrow_mut() = finish;
+        wake.append(&mut self.0.wake.borrow_mut());
+        *self.0.wake.borrow_mut() = wake;
+    }
+
+    /// Ends the driver: refuses work, cancels all, reaps until nothing is left or `grace` is over.
+    /// Returns how many operations the kernel would not let go of; their payloads are leaked.
+    pub(crate) fn shut_down(&self, grace: Duration) -> usize {
+        self.0.shut_down.set(true);
+        let deadline = Instant::now() + grace;
+        for id in self.0.slots.pending() {
+            self.cancel_backend(id);
+        }
+        loop {
+            let pending = self.0.slots.pending().len();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if pending == 0 || left.is_zero() {
+                if pending == 0 {
+                    self.take_back_buffers();
+                }
+                return pending;
+            }
+            // Bounded, because a pool job's result arrives without a completion to wake us.
+            if self.park(Some(left.min(Duration::from_millis(5)))).is_err() {
+                return self.0.slots.pending().len();
+            }
+        }
+    }
+
+    /// Keeps everything the kernel may still touch, for ever.
+    pub(crate) fn leak(&self) {
+        let _leaked = std::mem::ManuallyDrop::new(Rc::clone(&self.0));
+    }
+
+    fn take_back_buffers(&self) {
+        #[cfg(target_os = "linux")]
+        if let Backend::Uring(ring) = &mut *self.0.backend.borrow_mut() {
+            ring.take_back_buffers();
+        }
+    }
+}
+
+/// While it lives, the thread counts as the driver's own.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    #[cfg(target_os = "linux")]
+    _ring: Option<uring::EnterGuard>,
+}
+
+fn shut_down_error() -> io::Error {
+    io::Error::other("the runtime of this operation has been shut down")
+}
+
+/// Runs user code that must not unwind into the driver.
+pub(crate) fn contain(f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
+        // The payload is user code too: its drop may panic once more, and then it is let go.
+        let forgotten = panic::catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        if let Err(second) = forgotten {
+            let _leaked = std::mem::ManuallyDrop::new(second);
+        }
+    }
+}
+
+/// The best backend, the report on why, and what it can do.
+fn choose(config: &Config) -> io::Result<(Backend, DriverReport, Mask)> {
+    #[cfg(target_os = "linux")]
+    let reason = match config.choice {
+        Choice::Poll => "asked for by ANNULET_DRIVER or the builder".to_owned(),
+        Choice::Auto | Choice::Uring => match uring::Uring::open(config) {
+            Ok((ring, report, features)) => {
+                return Ok((Backend::Uring(Box::new(ring)), report, features));
+            }
+            Err(error) if config.choice == Choice::Uring => {
+                return Err(io::Error::new(error.kind(), format!("io_uring: {error}")));
+            }
+            Err(error) => error.to_string(),
+        },
+    };
+    #[cfg(not(target_os = "linux"))]
+    let reason = match config.choice {
+        Choice::Uring => {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "io_uring needs Linux",
+            ));
+        }
+        Choice::Auto | Choice::Poll => "io_uring needs Linux".to_owned(),
+    };
+    let poll = poll::Poll::open()?;
+    let report = DriverReport::poll(reason, config.choice);
+    Ok((
+        Backend::Poll(Box::new(poll)),
+        report,
+        Mask::NONE.with(Feature::ReadNowait),
+    ))
+}

@@ -1,0 +1,260 @@
+//! io_uring backend: one ring per shard, at most one `io_uring_enter` to a tick.
+//!
+//! `user_data` is a slot's name in the lower 56 bits and a [`Tag`] in the upper eight. Entries that
+//! find the submission queue full wait in a backlog of our own, in order, cancels among them, so that
+//! nothing is ever refused for want of room. What `enter` answers concerns the ring and never an
+//! operation: entries it did not take stay queued and go with the next one.
+//!
+//! Under deferred task work the kernel posts completions only inside an `enter` that asks for
+//! events, so every `enter` asks; whether one is needed at all is read from the ring's flags.
+//!
+//! Waking: a thread of another shard sends a message from its own ring with its next submission;
+//! any other thread writes to an eventfd that this ring polls.
+
+mod probe;
+mod ring;
+mod setup;
+mod wake;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use io_uring::{cqueue, opcode, types};
+
+use super::config::{Config, DriverReport};
+use super::features::{Feature, Mask};
+use super::slots::{Completion, SlotId};
+use super::{Sink, bump};
+use crate::buf::Provided;
+
+pub(crate) use ring::{Cqe, Kernel, Ring};
+pub(crate) use wake::{Doorbell, EnterGuard};
+
+/// One submission queue entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Sqe(pub(crate) io_uring::squeue::Entry);
+
+impl From<io_uring::squeue::Entry> for Sqe {
+    fn from(entry: io_uring::squeue::Entry) -> Self {
+        Self(entry)
+    }
+}
+
+/// Whom a completion is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tag {
+    /// The slot in the lower bits.
+    Op = 0,
+    /// The answer to a cancel, which says nothing that the operation's own completion does not.
+    Cancel = 1,
+    /// The eventfd was written to.
+    Bell = 2,
+    /// Another ring's message; arriving was its purpose.
+    Message = 3,
+    /// The answer to a message of ours.
+    Sent = 4,
+}
+
+const TAG_SHIFT: u32 = 56;
+
+impl Tag {
+    fn data(self, low: u64) -> u64 {
+        (u64::from(self as u8) << TAG_SHIFT) | low
+    }
+
+    fn of(user_data: u64) -> Option<Self> {
+        [
+            Self::Op,
+            Self::Cancel,
+            Self::Bell,
+            Self::Message,
+            Self::Sent,
+        ]
+        .into_iter()
+        .find(|tag| u64::from(*tag as u8) == user_data >> TAG_SHIFT)
+    }
+}
+
+/// The group of the one buffer ring of a shard.
+pub(crate) const BUFFER_GROUP: u16 = 0;
+
+/// The backend over a kernel, real or simulated.
+pub(crate) struct Uring<K> {
+    kernel: K,
+    backlog: VecDeque<Sqe>,
+    doorbell: Arc<Doorbell>,
+    bell_armed: bool,
+    features: Mask,
+    /// Slots that were asked to stop while their entries were still in the backlog.
+    lent: bool,
+}
+
+impl Uring<Ring> {
+    /// Opens a ring as the probe of this process found best.
+    pub(crate) fn open(config: &Config) -> io::Result<(Self, DriverReport, Mask)> {
+        let probed = probe::probe(config.disabled)?;
+        let (kernel, flags) = setup::open(config, probed.features.without(config.disabled))?;
+        let features = probed.features.without(config.disabled);
+        let report = probed.report(config, &flags);
+        let doorbell = Doorbell::new(kernel.raw_fd(), features.has(Feature::MsgRing))?;
+        Ok((Self::over(kernel, doorbell, features), report, features))
+    }
+
+    /// Registers the provided buffers with the ring.
+    pub(crate) fn lend_buffers(&mut self, provided: &Provided) -> io::Result<()> {
+        self.kernel.lend_buffers(provided, BUFFER_GROUP)?;
+        self.lent = true;
+        Ok(())
+    }
+
+    /// Takes them back; nothing may be in flight.
+    pub(crate) fn take_back_buffers(&mut self) {
+        if std::mem::take(&mut self.lent) {
+            self.kernel.take_back_buffers(BUFFER_GROUP);
+        }
+    }
+
+    /// Marks the calling thread as the one whose ring carries messages to others.
+    pub(crate) fn enter(&self) -> Option<EnterGuard> {
+        self.features.has(Feature::MsgRing).then(EnterGuard::new)
+    }
+}
+
+impl<K: Kernel> Uring<K> {
+    pub(crate) fn over(kernel: K, doorbell: Doorbell, features: Mask) -> Self {
+        Self {
+            kernel,
+            backlog: VecDeque::new(),
+            doorbell: Arc::new(doorbell),
+            bell_armed: false,
+            features,
+            lent: false,
+        }
+    }
+
+    pub(crate) fn doorbell(&self) -> Arc<Doorbell> {
+        Arc::clone(&self.doorbell)
+    }
+
+    /// See the [contract](super).
+    pub(crate) fn push(&mut self, id: SlotId, sqe: Sqe) {
+        self.queue(sqe, Tag::Op.data(id.to_bits()));
+    }
+
+    fn queue(&mut self, sqe: Sqe, user_data: u64) {
+        let sqe = Sqe(sqe.0.user_data(user_data));
+        if !self.backlog.is_empty() || !self.kernel.push(&sqe) {
+            self.backlog.push_back(sqe);
+        }
+    }
+
+    /// See the [contract](super).
+    pub(crate) fn cancel(&mut self, id: SlotId) {
+        let target = Tag::Op.data(id.to_bits());
+        let sqe = opcode::AsyncCancel::new(target).build().into();
+        self.queue(sqe, Tag::Cancel.data(id.to_bits()));
+    }
+
+    /// See the [contract](super).
+    pub(crate) fn peek(&self) -> bool {
+        self.kernel.has_completions() || self.kernel.is_flagged()
+    }
+
+    /// See the [contract](super).
+    pub(crate) fn park(
+        &mut self,
+        timeout: Option<Duration>,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        self.arm_bell();
+        self.send_messages();
+        let wait = timeout != Some(Duration::ZERO);
+        loop {
+            self.refill();
+            // Completions already posted must not wait behind a sleep, nor entries behind a backlog.
+            let sleep = wait && self.backlog.is_empty() && !self.kernel.has_completions();
+            if !sleep && self.kernel.queued() == 0 && !self.kernel.is_flagged() {
+                break;
+            }
+            bump(&sink.counters.enters, 1);
+            let timeout = if sleep { timeout } else { None };
+            let entered = self.kernel.enter(u32::from(sleep), timeout);
+            if self.kernel.take_overflow() {
+                bump(&sink.counters.overflows, 1);
+            }
+            match entered {
+                Ok(()) => {}
+                Err(error) => match error.raw_os_error() {
+                    // The deadline, or a signal: an empty wake.
+                    Some(libc::ETIME | libc::EINTR) => break,
+                    // The completion queue is full, or the kernel is short of memory: what we reap
+                    // now makes the room; the entries stay queued for the next tick.
+                    Some(libc::EBUSY | libc::EAGAIN | libc::ENOMEM) => break,
+                    _ => {
+                        self.reap(sink);
+                        return Err(error);
+                    }
+                },
+            }
+            if self.backlog.is_empty() {
+                break;
+            }
+            self.reap(sink);
+        }
+        self.reap(sink);
+        Ok(())
+    }
+
+    fn refill(&mut self) {
+        while let Some(sqe) = self.backlog.front() {
+            if !self.kernel.push(sqe) {
+                return;
+            }
+            self.backlog.pop_front();
+        }
+    }
+
+    /// See the [contract](super).
+    fn reap(&mut self, sink: &mut Sink<'_>) {
+        let bell_armed = &mut self.bell_armed;
+        self.kernel.reap(&mut |cqe: Cqe| {
+            let more = cqueue::more(cqe.flags);
+            match Tag::of(cqe.user_data) {
+                Some(Tag::Op) => {
+                    let completion = Completion {
+                        result: cqe.result as isize,
+                        flags: cqe.flags,
+                    };
+                    sink.deliver(SlotId::from_bits(cqe.user_data), completion, more);
+                }
+                Some(Tag::Bell) => *bell_armed = more,
+                Some(Tag::Cancel | Tag::Message | Tag::Sent) | None => {}
+            }
+        });
+    }
+
+    fn arm_bell(&mut self) {
+        if self.bell_armed {
+            return;
+        }
+        self.bell_armed = true;
+        // What was rung before has been heard: the count restarts, and from here on the poll sees it.
+        self.doorbell.clear();
+        let bell = types::Fd(self.doorbell.eventfd().as_raw_fd());
+        let readable = u32::from(libc::POLLIN.cast_unsigned());
+        let poll =
+            opcode::PollAdd::new(bell, readable).multi(self.features.has(Feature::Multishot));
+        self.queue(poll.build().into(), Tag::Bell.data(0));
+    }
+
+    fn send_messages(&mut self) {
+        let data = Tag::Message.data(0);
+        wake::drain(&mut |ring| {
+            let sqe = opcode::MsgRingData::new(types::Fd(ring), 0, data, None).build();
+            self.queue(sqe.into(), Tag::Sent.data(0));
+        });
+    }
+}

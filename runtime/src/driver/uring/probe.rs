@@ -1,0 +1,320 @@
+//! What this kernel's io_uring can do, found by doing it in a ring that is thrown away.
+//!
+//! Versions say little: vendors backport and forbid. So set-up flags are tried, opcodes are asked for,
+//! and whatever has been seen to lie (multishot, buffer rings, messages) is done once on sockets of
+//! the probe's own. The answer holds for the process; masks are applied to it afterwards.
+
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use io_uring::{cqueue, opcode, squeue, types};
+
+use super::ring::{Cqe, Kernel, Ring};
+use super::{Sqe, setup};
+use crate::buf::Provided;
+use crate::driver::config::{Config, DriverKind, DriverReport};
+use crate::driver::features::{Code, Feature, Mask};
+use crate::sys::linux;
+
+/// How long one test may take; a kernel that does the thing at all does it at once.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the probe found.
+#[derive(Clone, Debug)]
+pub(super) struct Probed {
+    pub(super) features: Mask,
+    missing: Vec<(Feature, String)>,
+}
+
+impl Probed {
+    pub(super) fn report(&self, config: &Config, setup: &[Feature]) -> DriverReport {
+        let shown = self.features.without(config.disabled);
+        let mut missing = self.missing.clone();
+        for feature in Feature::ALL {
+            if self.features.has(*feature) && config.disabled.has(*feature) {
+                missing.push((*feature, "masked".to_owned()));
+            }
+        }
+        DriverReport {
+            kind: DriverKind::Uring,
+            reason: String::new(),
+            fell_back: false,
+            setup: setup.iter().map(|feature| feature.name()).collect(),
+            features: Feature::ALL
+                .iter()
+                .copied()
+                .filter(|f| shown.has(*f))
+                .collect(),
+            missing,
+            codes: Code::ALL
+                .iter()
+                .copied()
+                .filter(|c| shown.has_code(*c))
+                .collect(),
+        }
+    }
+}
+
+/// Probes once; later calls answer the same, but for errors, which are tried anew.
+///
+/// # Errors
+///
+/// Why io_uring cannot be used at all, in words that name the remedy where there is one.
+pub(super) fn probe(disabled: Mask) -> io::Result<Probed> {
+    static PROBED: OnceLock<Probed> = OnceLock::new();
+    let mut probed = match PROBED.get() {
+        Some(probed) => probed.clone(),
+        None => PROBED.get_or_init_result(find)?,
+    };
+    // Multishot receives need both, so hiding one hides the other's use as well.
+    if disabled.has(Feature::BufRing) || disabled.has(Feature::Multishot) {
+        probed.features = probed
+            .features
+            .without(Mask::NONE.with_code(Code::RecvMulti));
+    }
+    if disabled.has(Feature::Multishot) {
+        probed.features = probed
+            .features
+            .without(Mask::NONE.with_code(Code::AcceptMulti));
+    }
+    Ok(probed)
+}
+
+/// `OnceLock::get_or_try_init`, which is not stable.
+trait GetOrInitResult<T> {
+    fn get_or_init_result(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
+}
+
+impl<T: Clone> GetOrInitResult<T> for OnceLock<T> {
+    fn get_or_init_result(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let value = f()?;
+        Ok(self.get_or_init(|| value).clone())
+    }
+}
+
+fn find() -> io::Result<Probed> {
+    let everything = Mask::parse("all").expect("a known word");
+    let config = Config {
+        sq_entries: 8,
+        cq_entries: 32,
+        ..Config::default()
+    };
+    let (ring, setup) = setup::open(&config, everything).map_err(|error| explain(&error))?;
+    let mut test = Test { ring };
+    let params = test.ring.io_uring().params();
+    if !params.is_feature_ext_arg() || !params.is_feature_nodrop() {
+        return Err(io::Error::other(
+            "this kernel's io_uring is older than Linux 5.11",
+        ));
+    }
+    let no_iowait = params.is_feature_no_iowait();
+    test.nop().map_err(|error| explain(&error))?;
+
+    let mut probed = Probed {
+        features: Mask::NONE,
+        missing: Vec::new(),
+    };
+    let mut note = |feature: Feature, found: io::Result<()>| match found {
+        Ok(()) => probed.features = probed.features.with(feature),
+        Err(error) => probed.missing.push((feature, error.to_string())),
+    };
+    for feature in [
+        Feature::SingleIssuer,
+        Feature::CoopTaskrun,
+        Feature::DeferTaskrun,
+        Feature::SubmitAll,
+        Feature::NoSqarray,
+    ] {
+        note(
+            feature,
+            present(setup.contains(&feature), "set-up refuses it"),
+        );
+    }
+    note(
+        Feature::RingFd,
+        present(test.ring.is_registered(), "Linux 5.18"),
+    );
+    note(Feature::NoIowait, present(no_iowait, "Linux 6.15"));
+    note(Feature::Multishot, test.multishot());
+    note(Feature::BufRing, test.buf_ring());
+    note(Feature::MsgRing, test.message());
+    note(Feature::ReadNowait, Ok(()));
+    probed.features = opcodes(&test.ring, probed.features)?;
+    Ok(probed)
+}
+
+fn present(found: bool, otherwise: &str) -> io::Result<()> {
+    if found {
+        Ok(())
+    } else {
+        Err(io::Error::other(otherwise.to_owned()))
+    }
+}
+
+/// Names the likely cause of a refusal and what to do about it.
+fn explain(error: &io::Error) -> io::Error {
+    let remedy = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            "forbidden by a seccomp filter or kernel.io_uring_disabled; \
+             allow io_uring_setup, io_uring_enter and io_uring_register"
+        }
+        Some(libc::ENOSYS) => "this kernel has no io_uring, or a filter hides it",
+        Some(libc::ENOMEM) => "the locked-memory limit is too low; raise `ulimit -l`",
+        Some(libc::EMFILE | libc::ENFILE) => "out of file descriptors; raise `ulimit -n`",
+        _ => "the ring did not work",
+    };
+    io::Error::new(error.kind(), format!("{error}: {remedy}"))
+}
+
+fn opcodes(ring: &Ring, features: Mask) -> io::Result<Mask> {
+    let mut known = io_uring::Probe::new();
+    ring.io_uring().submitter().register_probe(&mut known)?;
+    let multishot = features.has(Feature::Multishot);
+    let buffers = features.has(Feature::BufRing);
+    let mut found = features;
+    for code in Code::ALL {
+        let (opcode, also) = match code {
+            Code::Nop => (opcode::Nop::CODE, true),
+            Code::Ready => (opcode::PollAdd::CODE, true),
+            Code::Accept => (opcode::Accept::CODE, true),
+            Code::AcceptMulti => (opcode::AcceptMulti::CODE, multishot),
+            Code::Connect => (opcode::Connect::CODE, true),
+            Code::Recv => (opcode::Recv::CODE, true),
+            Code::RecvMulti => (opcode::RecvMulti::CODE, multishot && buffers),
+            Code::Send => (opcode::Send::CODE, true),
+            Code::ReadAt => (opcode::Read::CODE, true),
+            Code::WriteAt => (opcode::Write::CODE, true),
+            Code::Fsync => (opcode::Fsync::CODE, true),
+            Code::Ftruncate => (opcode::Ftruncate::CODE, true),
+        };
+        if also && known.is_supported(opcode) {
+            found = found.with_code(*code);
+        }
+    }
+    Ok(found)
+}
+
+/// The throw-away ring.
+struct Test {
+    ring: Ring,
+}
+
+impl Test {
+    /// Submits entries and gathers `want` completions.
+    fn run(&mut self, entries: &[squeue::Entry], want: usize) -> io::Result<Vec<Cqe>> {
+        for (place, entry) in entries.iter().enumerate() {
+            let entry = entry.clone().user_data(place as u64);
+            if !self.ring.push(&Sqe(entry)) {
+                return Err(io::Error::other("the submission queue is full"));
+            }
+        }
+        self.gather(want)
+    }
+
+    fn gather(&mut self, want: usize) -> io::Result<Vec<Cqe>> {
+        let mut got = Vec::new();
+        for _ in 0..want.max(1) * 2 {
+            self.ring.reap(&mut |cqe| got.push(cqe));
+            if got.len() >= want {
+                break;
+            }
+            match self.ring.enter(1, Some(PATIENCE)) {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.ring.reap(&mut |cqe| got.push(cqe));
+        if got.len() < want {
+            return Err(io::Error::other("no completion came"));
+        }
+        Ok(got)
+    }
+
+    fn nop(&mut self) -> io::Result<()> {
+        let got = self.run(&[opcode::Nop::new().build()], 1)?;
+        answered(&got[0]).map(drop)
+    }
+
+    /// Accepts two connections by one entry, then cancels it.
+    fn multishot(&mut self) -> io::Result<()> {
+        // An abstract name leaves nothing behind, whatever happens to this process.
+        let name = format!(
+            "annulet-probe-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        );
+        let address = SocketAddr::from_abstract_name(name)?;
+        let listener = UnixListener::bind_addr(&address)?;
+        let accept = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).build();
+        let _first = UnixStream::connect_addr(&address)?;
+        let _second = UnixStream::connect_addr(&address)?;
+        let got = self.run(&[accept], 2).or_else(|_| self.gather(1))?;
+        let mut more = true;
+        for cqe in &got {
+            own(cqe);
+            more &= cqueue::more(cqe.flags);
+            answered(cqe)?;
+        }
+        if got.len() < 2 || !more {
+            return Err(io::Error::other(
+                "a multishot accept ended after one connection",
+            ));
+        }
+        let cancel = opcode::AsyncCancel::new(0).build();
+        self.run(&[cancel.flags(squeue::Flags::empty())], 2)
+            .map(drop)
+    }
+
+    /// Receives twice by one entry into provided buffers.
+    fn buf_ring(&mut self) -> io::Result<()> {
+        const GROUP: u16 = 7;
+        let provided = Provided::new(2, 4096)?;
+        self.ring.lend_buffers(&provided, GROUP)?;
+        let (mut near, far) = UnixStream::pair()?;
+        let receive = opcode::RecvMulti::new(types::Fd(far.as_raw_fd()), GROUP).build();
+        near.write_all(b"a")?;
+        let got = self.run(&[receive], 1);
+        drop(near);
+        let ended = self.gather(1);
+        self.ring.take_back_buffers(GROUP);
+        let got = got?;
+        if answered(&got[0])? != 1 || cqueue::buffer_select(got[0].flags).is_none() {
+            return Err(io::Error::other("a receive took no provided buffer"));
+        }
+        ended.map(drop)
+    }
+
+    /// Sends itself a message.
+    fn message(&mut self) -> io::Result<()> {
+        let to_self = types::Fd(self.ring.raw_fd());
+        let send = opcode::MsgRingData::new(to_self, 0, u64::MAX, None).build();
+        let got = self.run(&[send], 1)?;
+        for cqe in &got {
+            answered(cqe)?;
+        }
+        if got.len() < 2 {
+            self.gather(1)?;
+        }
+        Ok(())
+    }
+}
+
+fn answered(cqe: &Cqe) -> io::Result<i32> {
+    if cqe.result < 0 {
+        Err(io::Error::from_raw_os_error(-cqe.result))
+    } else {
+        Ok(cqe.result)
+    }
+}
+
+/// Closes a descriptor that an accept has returned.
+fn own(cqe: &Cqe) {
+    if cqe.result >= 0 {
+        drop(linux::own_fd(cqe.result));
+    }
+}

@@ -1,0 +1,46 @@
+//! The runtime of annulet: shards, driver, tasks, time and the blocking pool.
+//!
+//! A [`Runtime`] is one **shard**: one thread with its own event loop, run queue, timers and I/O
+//! driver. [`Shards`] starts several, each pinned to a CPU. Nothing is shared between shards but
+//! messages. On Linux the driver is io_uring; where that is missing or forbidden it is readiness
+//! through `polling`, and files go to the blocking pool.
+//!
+//! Most programs use the facade crate `annulet`, which re-exports this one with `net` and `fs`.
+//!
+//! ```
+//! let runtime = annulet_runtime::Builder::new().build()?;
+//! let answer = runtime.block_on(async {
+//!     let task = annulet_runtime::spawn(async { 6 * 7 });
+//!     task.await
+//! });
+//! assert_eq!(answer?, 42);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(unsafe_code)]
+
+pub mod buf;
+pub mod op;
+pub mod sys;
+pub mod task;
+pub mod time;
+
+mod blocking;
+mod builder;
+mod context;
+mod driver;
+mod executor;
+mod pool;
+mod runtime;
+mod shard;
+mod shim;
+
+pub use blocking::{BlockingHandle, spawn_blocking};
+pub use builder::Builder;
+pub use context::{Context, NoRuntime, spawn, spawn_named, try_current};
+pub use driver::{
+    Choice, Code, Config, Driver, DriverKind, DriverReport, DriverStats, Feature, Interest, Mask,
+};
+pub use pool::PoolConfig;
+pub use runtime::Runtime;
+pub use shard::{Handle, Refused, ShardId, Shards, cpus, shards, spawn_on};
+pub use task::{JoinError, JoinHandle, yield_now};

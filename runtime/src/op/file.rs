@@ -1,0 +1,317 @@
+#![expect(
+    unsafe_code,
+    reason = "lends buffers to the kernel or to a pool thread"
+)]
+//! Operations on an open file: `read`, `write`, `fsync`, `ftruncate`.
+//!
+//! A read may first try the page cache (`RWF_NOWAIT`): whoever asks for it has seen such tries hit.
+
+use std::fs::File;
+use std::io;
+
+use super::{Attempt, OpCode, Shared};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, request_len};
+#[cfg(target_os = "linux")]
+use crate::driver::Sqe;
+use crate::driver::{Code, Completion, Job};
+use crate::sys;
+
+/// A range lent to a pool thread.
+struct Lent<T> {
+    start: *mut T,
+    len: usize,
+}
+
+// SAFETY: the range stays valid and unshared until the job's completion is delivered, because the
+// slot keeps the payload until then; so it may be used from the pool's thread meanwhile.
+unsafe impl<T> Send for Lent<T> {}
+
+/// A file lent to a pool thread.
+struct LentFile(*const File);
+
+// SAFETY: as `Lent`; the payload's holder keeps the file open, and `File` is `Sync`.
+unsafe impl Send for LentFile {}
+
+impl LentFile {
+    fn of(file: &Shared<File>) -> Self {
+        Self(&raw const **file)
+    }
+
+    fn run(self, call: impl FnOnce(&File) -> io::Result<usize>) -> isize {
+        // SAFETY: the slot's payload holds the file until this job's completion is delivered.
+        let file = unsafe { &*self.0 };
+        Completion::from_io(call(file)).result
+    }
+}
+
+/// Reads at an offset into an owned buffer, from its first byte, at most its capacity.
+#[derive(Debug)]
+pub struct ReadAt<B> {
+    file: Shared<File>,
+    buf: B,
+    from: usize,
+    offset: u64,
+    cache_first: bool,
+}
+
+impl<B: IoBufMut> ReadAt<B> {
+    /// Reads `file` at `offset` into `buf` from byte `from` of it on; `cache_first` tries the page
+    /// cache before anything else.
+    #[must_use]
+    pub fn new(file: &Shared<File>, buf: B, from: usize, offset: u64, cache_first: bool) -> Self {
+        Self {
+            file: file.clone(),
+            buf,
+            from,
+            offset,
+            cache_first,
+        }
+    }
+
+    fn space(&mut self) -> Lent<u8> {
+        let len = self.buf.bytes_total() - self.from;
+        // SAFETY: `from` is at most the capacity, checked by the subtraction above.
+        let start = unsafe { self.buf.stable_mut_ptr().add(self.from) };
+        Lent {
+            start,
+            len: request_len(len) as usize,
+        }
+    }
+}
+
+// SAFETY: the buffer's range is stable and owned by the payload, which also keeps the file open.
+#[expect(private_interfaces, reason = "see the trait")]
+unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
+    type Output = BufResult<usize, B>;
+    const CODE: Code = Code::ReadAt;
+
+    #[cfg(target_os = "linux")]
+    fn entry(&mut self) -> Sqe {
+        use std::os::fd::AsRawFd;
+        let fd = io_uring::types::Fd(self.file.as_raw_fd());
+        let Lent { start, len } = self.space();
+        io_uring::opcode::Read::new(fd, start, request_len(len))
+            .offset(self.offset)
+            .build()
+            .into()
+    }
+
+    fn attempts_first(&self) -> bool {
+        self.cache_first
+    }
+
+    #[cfg(target_os = "linux")]
+    fn attempt(&mut self) -> Attempt {
+        use std::os::fd::AsRawFd;
+        let fd = self.file.as_raw_fd();
+        let Lent { start, len } = self.space();
+        let Ok(offset) = i64::try_from(self.offset) else {
+            return Attempt::Refused;
+        };
+        // SAFETY: the range is the buffer's own and lasts longer than the call.
+        match unsafe { sys::linux::read_nowait(fd, start, len, offset) } {
+            Ok(read) => Attempt::Done(Ok(read)),
+            // Not in the cache, or a file system that cannot tell: ask properly.
+            Err(_) => Attempt::Refused,
+        }
+    }
+
+    fn job(&mut self) -> Option<Job> {
+        let lent = self.space();
+        let file = LentFile::of(&self.file);
+        let offset = self.offset;
+        Some(Box::new(move || {
+            let lent = lent;
+            let file = file;
+            // SAFETY: see `Lent`. Reads write only initialised bytes; that the rest may not be
+            // initialised is not observed, since the call only writes.
+            let space = unsafe { std::slice::from_raw_parts_mut(lent.start, lent.len) };
+            file.run(|file| sys::file::read_at(file, space, offset))
+        }))
+    }
+
+    fn complete(mut self, completion: Completion) -> BufResult<usize, B> {
+        match completion.into_io() {
+            Ok(read) => {
+                let init = self.from + read;
+                assert!(
+                    init <= self.buf.bytes_total(),
+                    "read more than was asked for"
+                );
+                // SAFETY: bytes before `from` were initialised, and the kernel wrote the rest.
+                unsafe { self.buf.set_init(init) };
+                Ok((read, self.buf))
+            }
+            Err(error) => Err(BufError::new(error, self.buf, 0)),
+        }
+    }
+}
+
+/// Writes the initialised bytes of a buffer at an offset; may write fewer.
+#[derive(Debug)]
+pub struct WriteAt<B> {
+    file: Shared<File>,
+    buf: B,
+    from: usize,
+    offset: u64,
+}
+
+impl<B: IoBuf> WriteAt<B> {
+    /// Writes `buf` from its byte `from` on to `file` at `offset`.
+    #[must_use]
+    pub fn new(file: &Shared<File>, buf: B, from: usize, offset: u64) -> Self {
+        Self {
+            file: file.clone(),
+            buf,
+            from,
+            offset,
+        }
+    }
+}
+
+// SAFETY: the buffer's range is stable and owned by the payload, which also keeps the file open.
+#[expect(private_interfaces, reason = "see the trait")]
+unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
+    type Output = BufResult<usize, B>;
+    const CODE: Code = Code::WriteAt;
+
+    #[cfg(target_os = "linux")]
+    fn entry(&mut self) -> Sqe {
+        use std::os::fd::AsRawFd;
+        let fd = io_uring::types::Fd(self.file.as_raw_fd());
+        let bytes = &self.buf.as_init()[self.from..];
+        io_uring::opcode::Write::new(fd, bytes.as_ptr(), request_len(bytes.len()))
+            .offset(self.offset)
+            .build()
+            .into()
+    }
+
+    fn job(&mut self) -> Option<Job> {
+        let bytes = &self.buf.as_init()[self.from..];
+        let len = request_len(bytes.len()) as usize;
+        let lent = Lent {
+            start: bytes.as_ptr().cast_mut(),
+            len,
+        };
+        let file = LentFile::of(&self.file);
+        let offset = self.offset;
+        Some(Box::new(move || {
+            let lent = lent;
+            let file = file;
+            // SAFETY: see `Lent`; the bytes are initialised and only read.
+            let bytes = unsafe { std::slice::from_raw_parts(lent.start.cast_const(), lent.len) };
+            file.run(|file| sys::file::write_at(file, bytes, offset))
+        }))
+    }
+
+    fn complete(self, completion: Completion) -> BufResult<usize, B> {
+        match completion.into_io() {
+            Ok(written) => Ok((written, self.buf)),
+            Err(error) => Err(BufError::new(error, self.buf, 0)),
+        }
+    }
+}
+
+/// Makes what was written durable.
+#[derive(Debug)]
+pub struct Fsync {
+    file: Shared<File>,
+    data_only: bool,
+}
+
+impl Fsync {
+    /// Flushes `file`; `data_only` leaves out metadata that reading does not need.
+    #[must_use]
+    pub fn new(file: &Shared<File>, data_only: bool) -> Self {
+        Self {
+            file: file.clone(),
+            data_only,
+        }
+    }
+}
+
+// SAFETY: the entry names no memory, and the payload keeps the file open.
+#[expect(private_interfaces, reason = "see the trait")]
+unsafe impl OpCode for Fsync {
+    type Output = io::Result<()>;
+    const CODE: Code = Code::Fsync;
+
+    #[cfg(target_os = "linux")]
+    fn entry(&mut self) -> Sqe {
+        use std::os::fd::AsRawFd;
+        let fd = io_uring::types::Fd(self.file.as_raw_fd());
+        let flags = if self.data_only {
+            io_uring::types::FsyncFlags::DATASYNC
+        } else {
+            io_uring::types::FsyncFlags::empty()
+        };
+        io_uring::opcode::Fsync::new(fd).flags(flags).build().into()
+    }
+
+    fn job(&mut self) -> Option<Job> {
+        let data_only = self.data_only;
+        let file = LentFile::of(&self.file);
+        Some(Box::new(move || {
+            let file = file;
+            file.run(|file| {
+                if data_only {
+                    file.sync_data()
+                } else {
+                    file.sync_all()
+                }
+                .map(|()| 0)
+            })
+        }))
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<()> {
+        completion.into_io().map(drop)
+    }
+}
+
+/// Sets a file's length.
+#[derive(Debug)]
+pub struct Truncate {
+    file: Shared<File>,
+    bytes: u64,
+}
+
+impl Truncate {
+    /// Cuts or extends `file` to `bytes`.
+    #[must_use]
+    pub fn new(file: &Shared<File>, bytes: u64) -> Self {
+        Self {
+            file: file.clone(),
+            bytes,
+        }
+    }
+}
+
+// SAFETY: the entry names no memory, and the payload keeps the file open.
+#[expect(private_interfaces, reason = "see the trait")]
+unsafe impl OpCode for Truncate {
+    type Output = io::Result<()>;
+    const CODE: Code = Code::Ftruncate;
+
+    #[cfg(target_os = "linux")]
+    fn entry(&mut self) -> Sqe {
+        use std::os::fd::AsRawFd;
+        let fd = io_uring::types::Fd(self.file.as_raw_fd());
+        io_uring::opcode::Ftruncate::new(fd, self.bytes)
+            .build()
+            .into()
+    }
+
+    fn job(&mut self) -> Option<Job> {
+        let bytes = self.bytes;
+        let file = LentFile::of(&self.file);
+        Some(Box::new(move || {
+            let file = file;
+            file.run(|file| file.set_len(bytes).map(|()| 0))
+        }))
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<()> {
+        completion.into_io().map(drop)
+    }
+}

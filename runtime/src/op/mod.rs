@@ -1,0 +1,465 @@
+#![expect(
+    unsafe_code,
+    reason = "moves payloads in and out of slots by their type"
+)]
+//! Operations: one request to the kernel, as a future.
+//!
+//! An [`OpCode`] is the payload of one operation: the buffer, the shared source, and whatever the
+//! kernel reads besides. It says how to do itself three ways: as an entry of the ring, as a
+//! non-blocking attempt, and as a job for the blocking pool; the driver's route for its [`Code`]
+//! decides. An [`Op`] is the future around it, and [`Multi`] the stream of a multishot request.
+//!
+//! | state     | payload is in | kernel may touch it | left by                         |
+//! |-----------|---------------|---------------------|---------------------------------|
+//! | idle      | the future    | no                  | first poll, or drop             |
+//! | waiting   | the future    | no                  | readiness and a good try, or drop |
+//! | in flight | the slot      | yes                 | last completion, or drop        |
+//! | orphaned  | the slot      | yes                 | last completion                 |
+//! | done      | the caller    | no                  | never                           |
+//!
+//! A payload enters a slot before an address in it is taken, and leaves it after the kernel has
+//! posted the last completion. Dropping the future of an operation in flight is one state change and
+//! a cancel; [`OpCode::orphan`] then disposes of the result as if somebody had waited.
+//!
+//! To add an opcode: a member of [`Code`] with its route and its probe, a file here with the payload,
+//! and a constructor for the crate that offers it.
+//!
+//! # Invariants
+//!
+//! 1. `Op` and `Multi` use a [`SlotId`] only with the type whose payload they inserted, take it once,
+//!    and give it up on drop.
+
+mod accept;
+mod connect;
+mod file;
+mod nop;
+mod ready;
+mod recv;
+mod send;
+mod shared;
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pub use accept::{Accept, AcceptMulti, Backlog};
+pub use connect::Connect;
+pub use file::{Fsync, ReadAt, Truncate, WriteAt};
+pub use nop::Nop;
+pub use ready::Ready;
+pub use recv::{Recv, RecvLease, RecvMulti, Spill};
+pub use send::{Send, send_now};
+pub use shared::Shared;
+
+#[cfg(target_os = "linux")]
+use crate::driver::Sqe;
+use crate::driver::{Code, Completion, Driver, Interest, Job, Payload, Route, SlotId};
+use crate::sys::RawSource;
+
+/// How an attempt went.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is done, one way or the other.
+    Done(io::Result<usize>),
+    /// It would block until the source is ready for this.
+    Blocked(Interest),
+    /// It cannot be attempted without blocking.
+    Refused,
+}
+
+impl Attempt {
+    /// Sorts the answer of a non-blocking system call.
+    pub(crate) fn of(result: io::Result<usize>, interest: Interest) -> Self {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Blocked(interest),
+            other => Self::Done(other),
+        }
+    }
+}
+
+/// The payload of one operation.
+///
+/// # Safety
+///
+/// What [`entry`](Self::entry) and [`job`](Self::job) name lies in `self` or is kept alive and in
+/// place by it; both are called with `self` in its slot. A job touches nothing of `self` but what was
+/// lent by its addresses, from another thread. Sealed in effect: only this crate builds them.
+#[expect(
+    private_interfaces,
+    reason = "outside this crate an operation is only made and awaited"
+)]
+pub unsafe trait OpCode: Sized + 'static {
+    /// What awaiting the operation gives.
+    type Output;
+    /// The kind of request.
+    const CODE: Code;
+
+    /// The entry that asks the ring for it.
+    #[cfg(target_os = "linux")]
+    #[doc(hidden)]
+    fn entry(&mut self) -> Sqe;
+
+    /// Whether to attempt it directly even where there is a ring.
+    #[doc(hidden)]
+    fn attempts_first(&self) -> bool {
+        false
+    }
+
+    /// One non-blocking attempt.
+    #[doc(hidden)]
+    fn attempt(&mut self) -> Attempt {
+        Attempt::Refused
+    }
+
+    /// What to wait for after an attempt has blocked.
+    #[doc(hidden)]
+    fn wait(&self, _interest: Interest) -> Option<Ready> {
+        None
+    }
+
+    /// The source and interest that this operation is nothing but a wait for.
+    #[doc(hidden)]
+    fn watched(&self) -> Option<(RawSource, Interest)> {
+        None
+    }
+
+    /// The blocking call that does it.
+    #[doc(hidden)]
+    fn job(&mut self) -> Option<Job> {
+        None
+    }
+
+    /// Turns the last completion into the output.
+    #[doc(hidden)]
+    fn complete(self, completion: Completion) -> Self::Output;
+
+    /// Takes the last completion when nobody waits; must lose nothing that others could want.
+    #[doc(hidden)]
+    fn orphan(self, completion: Completion) {
+        drop(self.complete(completion));
+    }
+
+    /// Takes one of several completions (multishot).
+    #[doc(hidden)]
+    fn more(&mut self, _completion: Completion) {
+        debug_assert!(false, "{} is no multishot operation", Self::CODE);
+    }
+}
+
+/// A payload on its way through the slots.
+struct InSlot<T>(T);
+
+impl<T: OpCode> Payload for InSlot<T> {
+    fn more(&mut self, completion: Completion) {
+        self.0.more(completion);
+    }
+
+    fn finish(self, completion: Completion) {
+        self.0.orphan(completion);
+    }
+}
+
+enum State<T> {
+    Idle(T),
+    Waiting(T, Box<Op<Ready>>),
+    InFlight(SlotId),
+    Done,
+}
+
+/// An operation as a future. Lazy: the kernel hears of it at the first poll.
+#[must_use = "operations do nothing until polled"]
+pub struct Op<T: OpCode> {
+    driver: Driver,
+    state: State<T>,
+}
+
+impl<T: OpCode> Unpin for Op<T> {}
+
+impl<T: OpCode> std::fmt::Debug for Op<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match self.state {
+            State::Idle(_) => "idle",
+            State::Waiting(..) => "waiting",
+            State::InFlight(_) => "in flight",
+            State::Done => "done",
+        };
+        f.debug_struct("Op")
+            .field("code", &T::CODE)
+            .field("state", &state)
+            .finish()
+    }
+}
+
+/// What starting an operation led to.
+enum Started<T: OpCode> {
+    InFlight(SlotId),
+    Waiting(T, Ready),
+    Done(T::Output),
+    /// This tick has had its share of direct attempts: let others run first.
+    Yield(T),
+}
+
+impl<T: OpCode> Op<T> {
+    /// An operation of `driver`'s shard over this payload.
+    pub fn new(driver: &Driver, payload: T) -> Self {
+        Self {
+            driver: driver.clone(),
+            state: State::Idle(payload),
+        }
+    }
+
+    /// Asks the operation to end early and awaits its answer, which gives the buffer back.
+    ///
+    /// The answer is what the operation did: it may have completed nevertheless. One that had not
+    /// started does not start.
+    ///
+    /// # Panics
+    ///
+    /// If it has been awaited to its end already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this future is dropping the operation: its buffer is freed once the kernel lets go.
+    pub async fn cancel(mut self) -> T::Output {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::InFlight(slot) => {
+                self.driver.cancel(slot);
+                self.state = State::InFlight(slot);
+                self.await
+            }
+            State::Idle(payload) | State::Waiting(payload, _) => {
+                payload.complete(Completion::from_io(Err(canceled())))
+            }
+            State::Done => panic!("operation cancelled after it completed"),
+        }
+    }
+
+    fn start(&mut self, mut payload: T, cx: &Context<'_>) -> Started<T> {
+        let route = self.driver.route(T::CODE);
+        if route == Route::Attempt || payload.attempts_first() {
+            if !self.driver.attempt() {
+                cx.waker().wake_by_ref();
+                return Started::Yield(payload);
+            }
+            match payload.attempt() {
+                Attempt::Done(result) => {
+                    return Started::Done(payload.complete(Completion::from_io(result)));
+                }
+                Attempt::Blocked(interest) if route == Route::Attempt => {
+                    if let Some(ready) = payload.wait(interest) {
+                        return Started::Waiting(payload, ready);
+                    }
+                }
+                Attempt::Blocked(_) | Attempt::Refused => {}
+            }
+        }
+        self.submit(payload, route, cx)
+    }
+
+    fn submit(&self, payload: T, route: Route, cx: &Context<'_>) -> Started<T> {
+        let (slot, mut place) = match self.driver.insert(InSlot(payload), cx.waker()) {
+            Ok(inserted) => inserted,
+            Err((error, InSlot(payload))) => {
+                return Started::Done(payload.complete(Completion::from_io(Err(error))));
+            }
+        };
+        // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
+        let payload = unsafe { place.as_mut() };
+        match route {
+            #[cfg(target_os = "linux")]
+            Route::Ring => {
+                let sqe = payload.0.entry();
+                self.driver.push(slot, sqe);
+            }
+            #[cfg(not(target_os = "linux"))]
+            Route::Ring => unreachable!("rings are Linux's"),
+            Route::Attempt => match payload.0.watched() {
+                Some((source, interest)) => self.driver.watch(slot, source, interest),
+                None => self.driver.refuse(slot),
+            },
+            Route::Pool => match payload.0.job() {
+                Some(job) => self.driver.offload(slot, job),
+                None => self.driver.refuse(slot),
+            },
+        }
+        Started::InFlight(slot)
+    }
+}
+
+fn canceled() -> io::Error {
+    #[cfg(unix)]
+    const CODE: i32 = libc::ECANCELED;
+    #[cfg(windows)]
+    const CODE: i32 = 995;
+    io::Error::from_raw_os_error(CODE)
+}
+
+impl<T: OpCode> Future for Op<T> {
+    type Output = T::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        let this = self.get_mut();
+        loop {
+            let started = match std::mem::replace(&mut this.state, State::Done) {
+                State::Idle(payload) => this.start(payload, cx),
+                State::Waiting(payload, mut ready) => match Pin::new(&mut *ready).poll(cx) {
+                    Poll::Ready(Ok(())) => this.start(payload, cx),
+                    Poll::Ready(Err(error)) => {
+                        Started::Done(payload.complete(Completion::from_io(Err(error))))
+                    }
+                    Poll::Pending => {
+                        this.state = State::Waiting(payload, ready);
+                        return Poll::Pending;
+                    }
+                },
+                State::InFlight(slot) => {
+                    // SAFETY: this operation inserted an `InSlot<T>` under that name (Invariant 1).
+                    match unsafe { this.driver.take::<InSlot<T>>(slot, cx.waker()) } {
+                        Some((InSlot(payload), completion)) => {
+                            return Poll::Ready(payload.complete(completion));
+                        }
+                        None => Started::InFlight(slot),
+                    }
+                }
+                State::Done => panic!("operation polled after it completed"),
+            };
+            match started {
+                Started::Done(output) => return Poll::Ready(output),
+                Started::InFlight(slot) => {
+                    this.state = State::InFlight(slot);
+                    return Poll::Pending;
+                }
+                Started::Yield(payload) => {
+                    this.state = State::Idle(payload);
+                    return Poll::Pending;
+                }
+                Started::Waiting(payload, ready) => {
+                    let ready = Box::new(Op::new(&this.driver, ready));
+                    this.state = State::Waiting(payload, ready);
+                }
+            }
+        }
+    }
+}
+
+impl<T: OpCode> Drop for Op<T> {
+    fn drop(&mut self) {
+        if let State::InFlight(slot) = self.state {
+            self.driver.orphan(slot);
+        }
+    }
+}
+
+/// The payload of a multishot operation: one request, many completions.
+pub trait MultiCode: OpCode {
+    /// What one completion brings.
+    type Item;
+
+    /// The next completion that has come.
+    #[doc(hidden)]
+    fn next(&mut self) -> Option<Self::Item>;
+}
+
+/// A multishot operation. It is armed at the first poll and ends by itself, by
+/// [`disarm`](Self::disarm), or when it is dropped.
+pub struct Multi<T: MultiCode> {
+    driver: Driver,
+    slot: Option<SlotId>,
+    idle: Option<T>,
+}
+
+impl<T: MultiCode> Unpin for Multi<T> {}
+
+impl<T: MultiCode> std::fmt::Debug for Multi<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Multi")
+            .field("code", &T::CODE)
+            .field("armed", &self.slot.is_some())
+            .finish()
+    }
+}
+
+impl<T: MultiCode> Multi<T> {
+    /// A multishot operation of `driver`'s shard; its [`Code`] must be routed to the ring.
+    pub fn new(driver: &Driver, payload: T) -> Self {
+        Self {
+            driver: driver.clone(),
+            slot: None,
+            idle: Some(payload),
+        }
+    }
+
+    /// Whether the kernel was asked and has not ended it.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        self.slot.is_some()
+    }
+
+    /// The next item, or, once the request has ended and all items are taken, its last answer.
+    ///
+    /// # Errors
+    ///
+    /// The last answer of the request; it is then no longer armed.
+    ///
+    /// # Panics
+    ///
+    /// If polled after its last answer.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<T::Item, T::Output>> {
+        if let Some(payload) = self.idle.take()
+            && let Err(output) = self.arm(payload, cx)
+        {
+            return Poll::Ready(Err(output));
+        }
+        let slot = self
+            .slot
+            .expect("multishot operation polled after it ended");
+        // SAFETY: this operation inserted an `InSlot<T>` under that name (Invariant 1), and `next`
+        // touches the queue of completions, which no entry lends.
+        let next = unsafe {
+            self.driver
+                .with::<InSlot<T>, _>(slot, |payload| payload.0.next())
+        };
+        if let Some(item) = next {
+            return Poll::Ready(Ok(item));
+        }
+        // SAFETY: as above.
+        match unsafe { self.driver.take::<InSlot<T>>(slot, cx.waker()) } {
+            Some((InSlot(payload), completion)) => {
+                self.slot = None;
+                Poll::Ready(Err(payload.complete(completion)))
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    fn arm(&mut self, payload: T, cx: &Context<'_>) -> Result<(), T::Output> {
+        let (slot, mut place) = match self.driver.insert(InSlot(payload), cx.waker()) {
+            Ok(inserted) => inserted,
+            Err((error, InSlot(payload))) => {
+                return Err(payload.complete(Completion::from_io(Err(error))));
+            }
+        };
+        // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
+        let _payload = unsafe { place.as_mut() };
+        #[cfg(target_os = "linux")]
+        self.driver.push(slot, _payload.0.entry());
+        self.slot = Some(slot);
+        Ok(())
+    }
+
+    /// Asks the kernel to end it; items already taken from the kernel still come.
+    pub fn disarm(&self) {
+        if let Some(slot) = self.slot {
+            self.driver.cancel(slot);
+        }
+    }
+}
+
+impl<T: MultiCode> Drop for Multi<T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            self.driver.orphan(slot);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+#![expect(unsafe_code, reason = "lends a buffer to the kernel")]
+//! `recv`: receives from a stream, `IORING_OP_RECV`: into an owned buffer, into a provided buffer, or
+//! into provided buffers until cancelled.
+//!
+//! Received bytes belong to the stream, not to the future that asked for them. What arrives for a
+//! receive that was dropped goes to the stream's [`Spill`], and the next receive takes it from there;
+//! until that dropped receive has answered, no other may start, so the order is kept.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::mem::MaybeUninit;
+use std::rc::Rc;
+use std::task::Waker;
+
+use socket2::Socket;
+
+use super::{Attempt, MultiCode, OpCode, Ready, Shared};
+use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided, request_len};
+#[cfg(target_os = "linux")]
+use crate::driver::Sqe;
+use crate::driver::{Code, Completion, Interest};
+
+/// Bytes of a stream that were received for nobody, and whether more may come.
+#[derive(Debug, Default)]
+pub struct Spill {
+    bytes: RefCell<VecDeque<u8>>,
+    in_flight: Cell<u32>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Spill {
+    /// Whether a receive has been given to the kernel and has not answered.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.in_flight.get() > 0
+    }
+
+    /// Whether bytes lie here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.borrow().is_empty()
+    }
+
+    /// Moves the oldest bytes into `space`; answers how many.
+    pub fn take(&self, space: &mut [u8]) -> usize {
+        let mut bytes = self.bytes.borrow_mut();
+        let count = space.len().min(bytes.len());
+        for (to, from) in space.iter_mut().zip(bytes.drain(..count)) {
+            *to = from;
+        }
+        count
+    }
+
+    /// Wakes `waker` when the receive in flight has answered.
+    pub fn wait(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|w| w.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    fn begin(&self) {
+        self.in_flight.set(self.in_flight.get() + 1);
+    }
+
+    fn end(&self, bytes: &[u8]) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+        self.bytes.borrow_mut().extend(bytes);
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+}
+
+/// Receives into an owned buffer, from its first byte, at most its capacity.
+#[derive(Debug)]
+pub struct Recv<B> {
+    socket: Shared<Socket>,
+    buf: B,
+    spill: Rc<Spill>,
+    begun: bool,
+}
+
+impl<B: IoBufMut> Recv<B> {
+    /// Receives from `socket` into `buf`; `spill` gets the bytes if nobody waits by then.
+    #[must_use]
+    pub fn new(socket: &Shared<Socket>, buf: B, spill: &Rc<Spill>) -> Self {
+        Self {
+            socket: socket.clone(),
+            buf,
+            spill: Rc::clone(spill),
+            begun: false,
+        }
+    }
+}
+
+// SAFETY: the buffer's range is stable and owned by the payload, which also keeps the socket open.
+#[expect(private_interfaces, reason = "see the trait")]
+unsafe impl<B: IoBufMut> OpCode for Recv<B> {
+    type Output = BufResult<usize, B>;
+    const CODE: Code = Code::Recv;
+
+    #[cfg(target_os = "linux")]
+    fn entry(&mut self) -> Sqe {
+        use std::os::fd::AsRawFd;
+        self.begun = true;
+        self.spill.begin();
+        let fd = io_uring::types::Fd(self.socket.as_raw_fd());
+        let len = request_len(self.buf.bytes_total());
+        io_uring::opcode::Recv::new(fd, self.buf.stable_mut_ptr(), len)
+            .build()
+            .into()
+    }
+
+    fn attempt(&mut self) -> Attempt {
+        let space = self.buf.stable_mut_ptr().cast::<MaybeUninit<u8>>();
+        // SAFETY: a buffer's range is valid for writes up to its capacity (`IoBufMut`).
+        let space = unsafe { std::slice::from_raw_parts_mut(space, self.buf.bytes_total()) };
+        Attempt::of(self.socket.recv(space), Interest::Readable)
+    }
+
+    fn wait(&self, interest: Interest) -> Option<Ready> {
+        Ready::new(&self.socket, interest)
+    }
+
+    fn complete(mut self, completion: Completion) -> BufResult<usize, B> {
+        if self.begun {
+            self.spill.end(&[]);
+        }
+        match completion.into_io() {
+            Ok(received) => {
+                assert!(
+                    received <= self.buf.bytes_total(),
+                    "received more than was asked for"
+                );
+                // SAFETY: the kernel has written this many bytes from the start.
+                unsafe { self.buf.set_init(received) };
+                Ok((received, self.buf))
+            }
+            Err(error) => Err(BufError::new(error, self.buf, 0)),
+        }
+    }
+
+    fn orphan(mut self, completion: Completion) {
+        let received = completion
+            .into_io()
+            .unwrap_or(0)
+            .min(self.buf.bytes_total());
+        // SAFETY: the kernel has written this many bytes from the start.
+        unsafe { self.buf.set_init(received) };
+        self.spill.end(&self.buf.as_init()[..received]);
+    }
+}
+
+/// Receives into a provided buffer where the shard takes it: attempts, for when data is there.
+#[derive(Debug)]
+pub struct RecvLease {
+    socket: Shared<Socket>,
+    lease: Option<Lease>,
+}
+
+impl RecvLease {
+    /// Receives from `socket` into a buffer of its driver's pool.
+    #[must_use]
+    pub fn new(socket: &Shared<Socket>) -> Self {
+        Self {
+            socket: socket.clone(),
+            lease: None,
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<usize> {
+        let pool = self.socket.driver().provided();
+        let Some(mut lease) = pool.take() else {
+            self.socket.driver().count_no_buffers();
+            return Err(io::ErrorKind::OutOfMemory.into());
+        };
+        let received = recv_now(&self.socket, lease.space())?;
+        lease.set_received(received);
+        self.lease = Some(lease);
+        Ok(received)
+    }
+}
+
+/// `MSG_DONTWAIT`; elsewhere the socket itself does not block.
+#[cfg(unix)]
+const NOW: i32 = libc::MSG_DONTWAIT;
+#[cfg(windows)]
+const NOW: i32 = 0;
+
+/// Receives what is there.
+pub(crate) fn recv_now(socket: &Socket, space: &mut [u8]) -> io::Result<usize> {
+    let start = space.as_mut_ptr().cast::<MaybeUninit<u8>>();
+    // SAFETY: initialised bytes may be viewed as possibly uninitialised ones, since a receive only
+    // ever writes initialised bytes.
+    let space = unsafe { std::slice::from_raw_parts_mut(start, space.len()) };
+    socket.recv_with_flags(space, NOW)
+}
+
+// SAFETY: it is never given to the kernel, only attempted.
+#[expect(private_interfaces, reason = "see the trait")]
+unsafe impl OpCode for RecvLease {
+    type Output = io::Result<Lease>;
+    const CODE: Code = Code::RecvMulti;
+
+    #[cfg(target_os = "linux")]
+    fn entry(&mut self) -> Sqe {
+        unreachable!("where the ring receives into provided buffers, `RecvMulti` is used")
+    }
+
+    fn attempt(&mut self) -> Attempt {
+        Attempt::of(self.receive(), Interest::Readable)
+    }
+
+    fn wait(&self, interest: Interest) -> Option<Ready> {
+        Ready::new(&self.socket, interest)
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<Lease> {
+        completion.into_io()?;
+        self.lease
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Receives into provided buffers until it is cancelled, the stream ends, or the buffers run out.
+#[derive(Debug)]
+pub struct RecvMulti {
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "keeps the socket open")
+    )]
+    socket: Shared<Socket>,
+    provided: Rc<Provided>,
+    arrived: VecDeque<Completion>,
+}
+
+impl RecvMulti {
+    /// Receives from `socket`.
+    #[must_use]
+    pub fn new(socket: &Shared<Socket>) -> Self {
+        let provided = socket.driver().provided();
+        Self {
+            socket: socket.clone(),
+            provided,
+            arrived: VecDeque::new(),
+        }
+    }
+
+    /// The lease, or `None` at the end of the stream.
+    fn lease(provided: &Rc<Provided>, completion: Completion) -> io::Result<Option<Lease>> {
+        let received = completion.into_io();
+        #[cfg(target_os = "linux")]
+        if let Some(id) = io_uring::cqueue::buffer_select(completion.flags) {
+            let lease = provided.received(id, received.as_ref().copied().unwrap_or(0));
+            return received.map(|bytes| (bytes > 0).then_some(lease));
+        }
+        let _ = provided;
+        received.map(|_| None)
+    }
+}
+
+// SAFETY: the entry names no memory but the registered buffers, which the driver keeps; the payload
+// keeps the socket open.
+#[expect(private_interfaces, reason = "see the trait")]
+unsafe impl OpCode for RecvMulti {
+    /// The lease that came with the end, or `None`: the stream ended, or the request did.
+    type Output = io::Result<Option<Lease>>;
+    const CODE: Code = Code::RecvMulti;
+
+    #[cfg(target_os = "linux")]
+    fn entry(&mut self) -> Sqe {
+        use std::os::fd::AsRawFd;
+        let fd = io_uring::types::Fd(self.socket.as_raw_fd());
+        io_uring::opcode::RecvMulti::new(fd, crate::driver::BUFFER_GROUP)
+            .build()
+            .into()
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<Option<Lease>> {
+        Self::lease(&self.provided, completion)
+    }
+
+    fn orphan(self, completion: Completion) {
+        for completion in self.arrived.iter().copied().chain([completion]) {
+            // Made into a lease so that its buffer goes back; the stream is gone, so the bytes are.
+            drop(Self::lease(&self.provided, completion));
+        }
+    }
+
+    fn more(&mut self, completion: Completion) {
+        self.arrived.push_back(completion);
+    }
+}
+
+impl MultiCode for RecvMulti {
+    type Item = io::Result<Option<Lease>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let completion = self.arrived.pop_front()?;
+        Some(Self::lease(&self.provided, completion))
+    }
+}

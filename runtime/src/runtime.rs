@@ -1,0 +1,360 @@
+//! One shard: the only place where executor, driver and timers meet.
+//!
+//! # A tick
+//!
+//! 1. read the clock once
+//! 2. take what came from other threads
+//! 3. wake the timers that are due
+//! 4. run ready tasks until none is left, the time budget is spent, or completions have waited for a
+//!    tenth of it
+//! 5. nothing ready: spin if recent waits were short, looking at memory alone
+//! 6. one `enter`: submit all, and wait only if nothing is ready; then deliver what has come
+//!
+//! Sleeping is announced before the last look at what other threads can leave (inbox, messages,
+//! results of the pool), as the executor's protocol wants it.
+//!
+//! # The spin
+//!
+//! Parking a CPU and waking it costs more than a short wait is worth. So waits are watched: after
+//! [`SPIN_AFTER`] in a row that ended within the spin's length the shard spins first. A spin in vain
+//! takes that away, so an idle shard spins once and then sleeps.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use crate::builder::Builder;
+use crate::context::Context;
+use crate::driver::{Driver, DriverReport, DriverStats, Unparker};
+use crate::executor::{Executor, Remote, RootView, Unpark};
+use crate::pool::Pool;
+use crate::shard::Handle;
+use crate::task::{JoinHandle, TaskInfo, TaskMeta, TaskStats};
+use crate::time::{Clock, Timers};
+
+impl Unpark for Unparker {
+    fn unpark(&self) {
+        Self::unpark(self);
+    }
+}
+
+/// Short waits in a row before a shard spins.
+const SPIN_AFTER: u8 = 3;
+
+/// One shard, driven by the thread that made it. Not `Send`.
+pub struct Runtime {
+    context: Context,
+    timers: Rc<Timers>,
+    budget_ns: u64,
+    spin_ns: u64,
+    grace: Duration,
+    short_waits: Cell<u8>,
+    running: Cell<Option<&'static Location<'static>>>,
+    /// Whether the pool ends with this runtime.
+    own_pool: bool,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("driver", &self.context.driver)
+            .field("tasks", &self.context.executor.live())
+            .finish_non_exhaustive()
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Runtime {
+    pub(crate) fn new(builder: &Builder) -> io::Result<Self> {
+        let mut runtime = Self::with_pool(builder, Pool::new(builder.pool))?;
+        runtime.own_pool = true;
+        Ok(runtime)
+    }
+
+    pub(crate) fn with_pool(builder: &Builder, pool: Pool) -> io::Result<Self> {
+        let driver = Driver::new(&builder.config, pool.clone())?;
+        say_once(driver.report());
+        let executor = Rc::new(Executor::new(Arc::new(driver.unparker())));
+        let remote = executor.remote();
+        driver.set_offload_notify(Arc::new(move || remote.ring()));
+        let clock = if builder.virtual_time {
+            Clock::virtual_time()
+        } else {
+            Clock::real()
+        };
+        Ok(Self {
+            context: Context {
+                executor,
+                driver,
+                pool,
+            },
+            timers: Rc::new(Timers::new(clock)),
+            budget_ns: nanoseconds(builder.budget),
+            spin_ns: if builder.virtual_time {
+                0
+            } else {
+                nanoseconds(builder.spin)
+            },
+            grace: builder.grace,
+            short_waits: Cell::new(0),
+            running: Cell::new(None),
+            own_pool: false,
+        })
+    }
+
+    /// Runs `future`, and all tasks with it, until it is done.
+    ///
+    /// # Panics
+    ///
+    /// With the future's own panic; if this thread is inside a runtime already; or if the driver
+    /// stops working, as after a fork in the child.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let location = Location::caller();
+        if let Some(outer) = self.running.replace(Some(location)) {
+            self.running.set(Some(outer));
+            panic!("block_on at {location} inside block_on of the same runtime at {outer}");
+        }
+        assert!(
+            crate::context::try_current().is_err(),
+            "block_on at {location} inside another annulet runtime of this thread; await instead"
+        );
+        let _running = Running(&self.running);
+        let _context = self.context.enter();
+        let _timers = self.timers.enter();
+        let _driver = self.context.driver.enter();
+        // Completions wake tasks between runs, too; inside, such a wake takes the short road.
+        let _executor = self.context.executor.enter();
+        self.context
+            .executor
+            .block_on_root(future, location, |view| self.tick(view))
+    }
+
+    /// Spawns a task, which runs once the runtime does.
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        self.context.spawn(future)
+    }
+
+    /// A way in from other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.remote())
+    }
+
+    pub(crate) fn remote(&self) -> Remote {
+        self.context.executor.remote()
+    }
+
+    /// Which driver runs, and why not a better one.
+    #[must_use]
+    pub fn driver(&self) -> &DriverReport {
+        self.context.driver.report()
+    }
+
+    /// The driver's counters.
+    #[must_use]
+    pub fn driver_stats(&self) -> DriverStats {
+        self.context.driver.stats()
+    }
+
+    /// What the executor has counted since its start.
+    #[must_use]
+    pub fn task_stats(&self) -> TaskStats {
+        self.context.executor.counters()
+    }
+
+    /// Threads of the blocking pool that are alive.
+    #[must_use]
+    pub fn pool_threads(&self) -> usize {
+        self.context.pool.threads()
+    }
+
+    /// Sets what hears of panics that nobody joins; by default a line on standard error.
+    pub fn set_unhandled(&self, hook: impl Fn(&TaskMeta, &(dyn Any + Send)) + 'static) {
+        self.context.executor.set_unhandled(Box::new(hook));
+    }
+
+    /// Every live task.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskInfo> {
+        let mut tasks = Vec::new();
+        self.context
+            .executor
+            .for_each_task(&mut |task| tasks.push(task));
+        tasks
+    }
+
+    fn tick(&self, view: &RootView) {
+        let Context {
+            executor, driver, ..
+        } = &self.context;
+        let clock = self.timers.clock();
+        let started = clock.now_ns();
+        executor.drain_inbox();
+        self.timers.advance(started);
+        let _end = executor.run(|| {
+            let spent = clock.now_ns() - started;
+            spent >= self.budget_ns || (spent >= self.budget_ns / 10 && driver.peek())
+        });
+        if view.is_done() || executor.has_ready() || executor.inbox_pending() {
+            self.park(Some(Duration::ZERO));
+        } else if clock.is_virtual() {
+            self.idle_virtual();
+        } else {
+            self.idle();
+        }
+    }
+
+    fn park(&self, timeout: Option<Duration>) {
+        if let Err(error) = self.context.driver.park(timeout) {
+            panic!("the driver of this shard has failed: {error}");
+        }
+    }
+
+    /// Nothing is ready: waits for a completion, another thread, or the next timer.
+    fn idle(&self) {
+        let started = self.timers.clock().now_ns();
+        if self.spin_ns > 0 && self.short_waits.get() >= SPIN_AFTER && self.spin(started) {
+            return;
+        }
+        let executor = &self.context.executor;
+        let timeout = self.timers.until_next(self.timers.clock().now_ns());
+        if executor.prepare_park() {
+            if self.context.driver.offload_pending() {
+                self.park(Some(Duration::ZERO));
+            } else {
+                self.park(timeout);
+            }
+            executor.unparked();
+        } else {
+            self.park(Some(Duration::ZERO));
+        }
+        if self.spin_ns > 0 {
+            let waited = self.timers.clock().now_ns() - started;
+            let short = waited <= self.spin_ns;
+            self.short_waits.set(if short {
+                (self.short_waits.get() + 1).min(SPIN_AFTER)
+            } else {
+                0
+            });
+        }
+    }
+
+    /// Looks for work without sleeping. True if there is some.
+    fn spin(&self, started: u64) -> bool {
+        let Context {
+            executor, driver, ..
+        } = &self.context;
+        self.park(Some(Duration::ZERO));
+        let free = driver.peeks_for_free();
+        loop {
+            if executor.has_ready() || executor.inbox_pending() {
+                return true;
+            }
+            if !free || driver.peek() {
+                self.park(Some(Duration::ZERO));
+                if executor.has_ready() {
+                    return true;
+                }
+            }
+            for _ in 0..8 {
+                std::hint::spin_loop();
+            }
+            let now = self.timers.clock().now_ns();
+            if self.timers.is_due(now) {
+                return true;
+            }
+            if now - started > self.spin_ns {
+                self.short_waits.set(0);
+                return false;
+            }
+        }
+    }
+
+    /// As `idle` under virtual time: what is real gets a short chance, then time jumps.
+    fn idle_virtual(&self) {
+        let Context {
+            executor, driver, ..
+        } = &self.context;
+        let clock = self.timers.clock();
+        let next = self.timers.until_next(clock.now_ns());
+        let patience = match next {
+            Some(_) if driver.in_flight() == 0 => Some(Duration::ZERO),
+            Some(_) => Some(Duration::from_millis(1)),
+            None => None,
+        };
+        let woken = !executor.prepare_park() || driver.offload_pending();
+        self.park(if woken {
+            Some(Duration::ZERO)
+        } else {
+            patience
+        });
+        executor.unparked();
+        if let Some(next) = next
+            && !executor.has_ready()
+            && !executor.inbox_pending()
+        {
+            clock.advance(next);
+        }
+    }
+}
+
+/// Clears the mark of a running runtime.
+struct Running<'a>(&'a Cell<Option<&'static Location<'static>>>);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.set(None);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _context = self.context.enter();
+        let _timers = self.timers.enter();
+        let _executor = self.context.executor.enter();
+        self.context.executor.shutdown();
+        let started = Instant::now();
+        let leaked = self.context.driver.shut_down(self.grace);
+        if self.own_pool {
+            // A call that is stuck keeps its thread; nothing of ours waits for it any more.
+            let _stuck = self.context.pool.shut_down(self.grace);
+        }
+        if leaked > 0 {
+            self.context.driver.leak();
+            warn(&format!(
+                "{leaked} operations were still in the kernel {} ms after the shutdown began; \
+                 their memory is leaked",
+                started.elapsed().as_millis()
+            ));
+        }
+    }
+}
+
+fn warn(message: &str) {
+    use std::io::Write;
+    // With standard error gone there is nobody to tell.
+    let _gone = writeln!(io::stderr(), "annulet: {message}");
+}
+
+/// Says once in a process that a better driver was to be had but for a reason.
+fn say_once(report: &DriverReport) {
+    static SAID: Once = Once::new();
+    if report.fell_back {
+        SAID.call_once(|| {
+            warn(&format!(
+                "using the poll driver; no io_uring: {}",
+                report.reason
+            ))
+        });
+    }
+}

@@ -1,0 +1,327 @@
+//! Several shards: one pinned thread per CPU, messages between them, and an orderly end.
+//!
+//! Each thread makes its own runtime, tells its handle, and runs until it is told to stop. CPUs are
+//! those the process may use: the affinity mask, cut to the CPU quota of its control group.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use crate::builder::Builder;
+use crate::executor::Remote;
+use crate::pool::Pool;
+use crate::runtime::Runtime;
+use crate::task::RemoteJoinHandle;
+
+/// A shard's number, from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub usize);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}", self.0)
+    }
+}
+
+/// A way to one shard from any thread.
+#[derive(Clone)]
+pub struct Handle {
+    remote: Remote,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("shut_down", &self.remote.is_shut_down())
+            .finish()
+    }
+}
+
+/// The shard has ended, and a call for it was dropped unrun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the shard has ended")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Handle {
+    pub(crate) fn new(remote: Remote) -> Self {
+        Self { remote }
+    }
+
+    /// Runs a plain call on the shard's thread, between tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if the shard has ended; the call is then dropped.
+    pub fn call(&self, call: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.remote
+            .send(Box::new(call))
+            .map_err(|_never_run| Refused)
+    }
+
+    /// Has the shard make a future and run it as a task. The future itself need not be `Send`.
+    ///
+    /// The handle says "cancelled" if the shard ends first. Dropping it detaches the task.
+    #[track_caller]
+    pub fn spawn<M, F>(&self, make: M) -> RemoteJoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        self.remote
+            .spawn(make, None, std::panic::Location::caller())
+    }
+}
+
+thread_local! {
+    static PEERS: RefCell<Option<Arc<[Handle]>>> = const { RefCell::new(None) };
+}
+
+/// How many shards run beside and including this one; one outside of [`Shards`].
+#[must_use]
+pub fn shards() -> usize {
+    PEERS.with_borrow(|peers| peers.as_ref().map_or(1, |peers| peers.len()))
+}
+
+/// Spawns on another shard of this runtime; see [`Handle::spawn`].
+///
+/// # Panics
+///
+/// If there is no such shard, or the thread is no shard's.
+#[track_caller]
+pub fn spawn_on<M, F>(shard: ShardId, make: M) -> RemoteJoinHandle<F::Output>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let handle = PEERS.with_borrow(|peers| {
+        let peers = peers
+            .as_ref()
+            .expect("spawn_on needs a shard started by `Builder::start`");
+        peers.get(shard.0).cloned()
+    });
+    match handle {
+        Some(handle) => handle.spawn(make),
+        None => panic!("{shard} does not exist: there are {}", shards()),
+    }
+}
+
+/// The CPUs this process may use, by the system's numbers.
+#[must_use]
+pub fn cpus() -> Vec<usize> {
+    let quota = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let ids = core_affinity::get_core_ids().unwrap_or_default();
+    let mut cpus: Vec<usize> = ids.into_iter().map(|core| core.id).collect();
+    cpus.truncate(quota);
+    if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+/// Tells the shards to stop.
+#[derive(Debug, Default)]
+struct Stop {
+    asked: AtomicBool,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Stop {
+    fn ask(&self) {
+        // Pairs with the Acquire in `asked`; the lock orders the list against it.
+        self.asked.store(true, Ordering::Release);
+        let wakers =
+            std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    async fn asked(&self) {
+        poll_fn(|cx| {
+            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.asked.load(Ordering::Acquire) {
+                return Poll::Ready(());
+            }
+            wakers.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Running shards. Dropping this stops them and waits for their threads.
+pub struct Shards {
+    handles: Arc<[Handle]>,
+    threads: Vec<thread::JoinHandle<()>>,
+    stop: Arc<Stop>,
+    pool: Pool,
+    grace: Duration,
+}
+
+impl fmt::Debug for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shards")
+            .field("count", &self.handles.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shards {
+    pub(crate) fn start(builder: &Builder) -> io::Result<Self> {
+        let cpus = cpus();
+        let count = builder.shards.unwrap_or(cpus.len()).max(1);
+        let pool = Pool::new(builder.pool);
+        let stop = Arc::new(Stop::default());
+        let (made, handles) = mpsc::channel();
+        let mut starting = Starting {
+            threads: Vec::new(),
+            stop: Arc::clone(&stop),
+        };
+        let mut tell_peers = Vec::new();
+        for index in 0..count {
+            let (tell, peers) = mpsc::channel::<Arc<[Handle]>>();
+            tell_peers.push(tell);
+            let seat = Seat {
+                index,
+                cpu: (count <= cpus.len()).then(|| cpus[index]),
+                builder: builder.clone(),
+                pool: pool.clone(),
+                stop: Arc::clone(&stop),
+                made: made.clone(),
+                peers,
+            };
+            let thread = thread::Builder::new().name(format!("annulet-{index}"));
+            starting.threads.push(thread.spawn(move || seat.run())?);
+        }
+        drop(made);
+        let mut found: Vec<Option<Handle>> = vec![None; count];
+        for _ in 0..count {
+            let (index, handle) = handles.recv().map_err(io::Error::other)?;
+            found[index] = Some(handle?);
+        }
+        let handles: Arc<[Handle]> = found.into_iter().flatten().collect();
+        for tell in tell_peers {
+            // A shard that is gone already has reported why.
+            let _gone = tell.send(Arc::clone(&handles));
+        }
+        let threads = std::mem::take(&mut starting.threads);
+        Ok(Self {
+            handles,
+            threads,
+            stop,
+            pool,
+            grace: builder.grace,
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// The way to one of them.
+    #[must_use]
+    pub fn handle(&self, shard: ShardId) -> Option<&Handle> {
+        self.handles.get(shard.0)
+    }
+
+    /// Runs `main` as a task of shard 0 and waits for it on the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// The task's panic, or that the shard ended first.
+    pub fn run<M, F>(&self, main: M) -> Result<F::Output, crate::task::JoinError>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let (done, wait) = mpsc::channel();
+        let task = self.handles[0].spawn(main);
+        // The answer crosses by a channel because this thread drives no runtime of its own.
+        let carry = self.handles[0].spawn(move || async move {
+            let _nobody = done.send(task.await);
+        });
+        let answer = wait
+            .recv()
+            .unwrap_or_else(|_| Err(crate::task::JoinError::cancelled(None)));
+        drop(carry);
+        answer
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        self.stop.ask();
+        for thread in self.threads.drain(..) {
+            // A shard that panicked has said so on its own thread.
+            let _panicked = thread.join();
+        }
+        let _stuck = self.pool.shut_down(self.grace);
+    }
+}
+
+/// Stops what was started if a later shard could not be.
+struct Starting {
+    threads: Vec<thread::JoinHandle<()>>,
+    stop: Arc<Stop>,
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.stop.ask();
+        }
+        for thread in self.threads.drain(..) {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// What a shard's thread is given.
+struct Seat {
+    index: usize,
+    cpu: Option<usize>,
+    builder: Builder,
+    pool: Pool,
+    stop: Arc<Stop>,
+    made: mpsc::Sender<(usize, io::Result<Handle>)>,
+    peers: mpsc::Receiver<Arc<[Handle]>>,
+}
+
+impl Seat {
+    fn run(self) {
+        if let Some(id) = self.cpu {
+            // An unpinned shard works too, only less evenly.
+            let _pinned = core_affinity::set_for_current(core_affinity::CoreId { id });
+        }
+        let runtime = match Runtime::with_pool(&self.builder, self.pool) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _starter_gone = self.made.send((self.index, Err(error)));
+                return;
+            }
+        };
+        let _starter_gone = self.made.send((self.index, Ok(runtime.handle())));
+        drop(self.made);
+        let Ok(peers) = self.peers.recv() else { return };
+        PEERS.set(Some(peers));
+        runtime.block_on(self.stop.asked());
+        drop(runtime);
+        PEERS.set(None);
+    }
+}

@@ -1,0 +1,205 @@
+//! Atomics, cells, locks and threads: std's, or loom's under `cfg(loom)`, chosen once, here.
+//!
+//! The second half is [`proven`]: the few orderings the models prove necessary, each a named thing
+//! that can be weakened on its own (`--cfg loom --cfg annulet_weaken="sleep"`), so that it can be
+//! shown that the models would see the mistake. Outside loom the switch does nothing.
+
+#[cfg(not(loom))]
+pub(crate) use self::std_shim::{
+    Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Mutex, MutexGuard, Ordering, fence,
+    thread_local_const,
+};
+
+#[cfg(loom)]
+pub(crate) use self::loom_shim::{
+    Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Mutex, MutexGuard, Ordering, fence,
+    thread_local_const,
+};
+
+pub(crate) use self::witness::Witness;
+
+/// Locks, looking through poison: what our locks guard is never left half changed, since no code
+/// of a user runs under one.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(not(loom))]
+mod std_shim {
+    pub(crate) use std::cell::Cell;
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Ordering, fence,
+    };
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+
+    /// Declares a thread-local without lazy initialisation and without destructor.
+    macro_rules! thread_local_const {
+        ($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr) => {
+            std::thread_local! { $(#[$attribute])* static $name: $type = const { $init } }
+        };
+    }
+    pub(crate) use thread_local_const;
+}
+
+/// Watches a cell's memory: tells loom when it is used and when it is freed, and lets tests count.
+/// Nothing at all in a build that is neither.
+#[cfg(not(any(test, loom)))]
+mod witness {
+    #[derive(Debug)]
+    pub(crate) struct Witness;
+
+    impl Witness {
+        #[inline(always)]
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
+        /// The memory is used here.
+        #[inline(always)]
+        pub(crate) const fn used(&self) {}
+
+        /// The memory is about to be freed here.
+        #[inline(always)]
+        pub(crate) const fn freed(&self) {}
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod witness {
+    use super::census;
+
+    #[derive(Debug)]
+    pub(crate) struct Witness;
+
+    impl Witness {
+        pub(crate) fn new() -> Self {
+            census::count_made();
+            Self
+        }
+
+        pub(crate) fn used(&self) {}
+
+        pub(crate) fn freed(&self) {
+            census::count_freed();
+        }
+    }
+}
+
+#[cfg(loom)]
+mod witness {
+    use super::census;
+
+    /// A free that does not happen after every use is a race, and loom reports it as one.
+    #[derive(Debug)]
+    pub(crate) struct Witness(loom::cell::UnsafeCell<()>);
+
+    impl Witness {
+        pub(crate) fn new() -> Self {
+            census::count_made();
+            Self(loom::cell::UnsafeCell::new(()))
+        }
+
+        pub(crate) fn used(&self) {
+            self.0.with(|_| ());
+        }
+
+        pub(crate) fn freed(&self) {
+            census::count_freed();
+            self.0.with_mut(|_| ());
+        }
+    }
+}
+
+/// Cells made and freed by this thread; under loom, whose threads all run on one, by the model.
+#[cfg(any(test, loom))]
+pub(crate) mod census {
+    use std::cell::Cell;
+
+    std::thread_local! {
+        static MADE: Cell<u64> = const { Cell::new(0) };
+        static FREED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count_made() {
+        MADE.set(MADE.get() + 1);
+    }
+
+    pub(super) fn count_freed() {
+        FREED.set(FREED.get() + 1);
+    }
+
+    /// Cells made and cells freed so far.
+    pub(crate) fn read() -> (u64, u64) {
+        (MADE.get(), FREED.get())
+    }
+}
+
+#[cfg(loom)]
+mod loom_shim {
+    pub(crate) use loom::cell::Cell;
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Ordering, fence,
+    };
+    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+
+    macro_rules! thread_local_const {
+        ($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr) => {
+            loom::thread_local! { $(#[$attribute])* static $name: $type = $init }
+        };
+    }
+    pub(crate) use thread_local_const;
+}
+
+/// Orderings that a model proves necessary.
+pub(crate) mod proven {
+    use super::{AtomicPtr, Ordering, fence};
+
+    /// Pushing a node publishes its link and the waker's writes. Partner: the Acquire swap that
+    /// takes the list. Weaken with `push`.
+    #[cfg(not(all(loom, annulet_weaken = "push")))]
+    pub(crate) const PUSH: Ordering = Ordering::Release;
+    #[cfg(all(loom, annulet_weaken = "push"))]
+    pub(crate) const PUSH: Ordering = Ordering::Relaxed;
+
+    /// Both sides of the coalescing flag of a remote wake: a waker that finds the task queued
+    /// already publishes its writes with this swap, and the drain sees them with its own. Partner:
+    /// itself. Weaken with `coalesce`.
+    #[cfg(not(all(loom, annulet_weaken = "coalesce")))]
+    pub(crate) const COALESCE: Ordering = Ordering::AcqRel;
+    #[cfg(all(loom, annulet_weaken = "coalesce"))]
+    pub(crate) const COALESCE: Ordering = Ordering::Relaxed;
+
+    /// Giving up a counted reference publishes every use made of it. Partner: the Acquire fence or
+    /// load of whoever frees. Weaken with `refs`.
+    #[cfg(not(all(loom, annulet_weaken = "refs")))]
+    pub(crate) const RELEASE_REF: Ordering = Ordering::Release;
+    #[cfg(all(loom, annulet_weaken = "refs"))]
+    pub(crate) const RELEASE_REF: Ordering = Ordering::Relaxed;
+
+    /// The fence between announcing and looking, on both sides of the sleep protocol: at least one
+    /// of the two sees the other. Partner: itself. Weaken with `sleep`.
+    #[cfg(not(all(loom, annulet_weaken = "sleep")))]
+    #[inline]
+    pub(crate) fn sleep_fence() {
+        fence(Ordering::SeqCst);
+    }
+    #[cfg(all(loom, annulet_weaken = "sleep"))]
+    pub(crate) fn sleep_fence() {
+        fence(Ordering::AcqRel);
+    }
+
+    /// Takes a list and closes it, in one step. Weaken with `close`, which makes it two.
+    #[cfg(not(all(loom, annulet_weaken = "close")))]
+    pub(crate) fn close<T>(head: &AtomicPtr<T>, closed: *mut T) -> *mut T {
+        // Acquire: partner of `PUSH`.
+        head.swap(closed, Ordering::Acquire)
+    }
+    #[cfg(all(loom, annulet_weaken = "close"))]
+    pub(crate) fn close<T>(head: &AtomicPtr<T>, closed: *mut T) -> *mut T {
+        let taken = head.swap(std::ptr::null_mut(), Ordering::Acquire);
+        head.store(closed, Ordering::Relaxed);
+        taken
+    }
+}

@@ -1,0 +1,28 @@
+//! The operating system, thinly: the only files that name `libc` or a platform's own types.
+//!
+//! Everything above sees [`RawSource`] (what a driver can watch), [`Source`] (what owns one) and the
+//! few system calls that the standard library and `socket2` lack. Platforms differ by file.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::{RawSource, Source};
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::{RawSource, Source};
+
+#[cfg(target_os = "linux")]
+pub(crate) mod linux;
+
+#[cfg(unix)]
+pub(crate) mod file {
+    //! Positional file calls of this platform.
+    pub(crate) use super::unix::{read_at, write_at};
+}
+#[cfg(windows)]
+pub(crate) mod file {
+    //! Positional file calls of this platform.
+    pub(crate) use super::windows::{read_at, write_at};
+}

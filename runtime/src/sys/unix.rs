@@ -1,0 +1,31 @@
+//! Unix: a source is a file descriptor.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::FileExt;
+
+/// What a driver watches or names in an entry: a file descriptor.
+pub type RawSource = RawFd;
+
+/// Owns something a driver can name: a socket or a file.
+pub trait Source: 'static {
+    /// What to watch, valid while `self` lives; `None` where this system cannot watch it.
+    fn raw(&self) -> Option<RawSource>;
+}
+
+impl<T: AsFd + 'static> Source for T {
+    fn raw(&self) -> Option<RawSource> {
+        Some(self.as_fd().as_raw_fd())
+    }
+}
+
+/// `pread(2)`.
+pub(crate) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(buf, offset)
+}
+
+/// `pwrite(2)`.
+pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
+    file.write_at(buf, offset)
+}

@@ -1,0 +1,37 @@
+//! Windows: a source is a socket; files are never watched, only used from the pool.
+
+use std::fs::File;
+use std::io;
+use std::os::windows::fs::FileExt;
+use std::os::windows::io::{AsRawSocket, RawSocket};
+
+/// What a driver watches: a socket.
+pub type RawSource = RawSocket;
+
+/// Owns something a driver can name: a socket or a file.
+pub trait Source: 'static {
+    /// What to watch, valid while `self` lives; `None` where this system cannot watch it.
+    fn raw(&self) -> Option<RawSource>;
+}
+
+impl Source for socket2::Socket {
+    fn raw(&self) -> Option<RawSource> {
+        Some(self.as_raw_socket())
+    }
+}
+
+impl Source for File {
+    fn raw(&self) -> Option<RawSource> {
+        None
+    }
+}
+
+/// A read at an offset; unlike on Unix it moves the file's cursor, which nothing here uses.
+pub(crate) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(buf, offset)
+}
+
+/// A write at an offset; see [`read_at`].
+pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(buf, offset)
+}

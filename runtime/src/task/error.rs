@@ -1,0 +1,134 @@
+//! Why a task gave no output, and the containment of panics.
+//!
+//! A panic of a user's code ends at the nearest of our frames: it becomes a [`JoinError`] where
+//! somebody joins, and goes to the owner's hook where nobody does.
+
+use std::any::Any;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use super::meta::TaskId;
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send + 'static>;
+
+/// Runs code of a user and hands back its panic.
+///
+/// Unwind safety is on us: after each use, what the code could have left half done is either
+/// dropped without another look, or is a plain cell that is written whole.
+#[inline]
+pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
+    catch_unwind(AssertUnwindSafe(code))
+}
+
+/// Drops a panic's payload, whose own drop may panic too. What that second panic carries is
+/// leaked, as dropping it could go on for ever.
+pub(crate) fn discard_payload(payload: Payload) {
+    if let Err(second) = contain(|| drop(payload)) {
+        let _leaked = ManuallyDrop::new(second);
+    }
+}
+
+/// The text of a panic, if it has one.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+/// Why a task gave no output: it was cancelled, or it panicked.
+pub struct JoinError {
+    id: Option<TaskId>,
+    kind: Kind,
+}
+
+enum Kind {
+    Cancelled,
+    /// Boxed to keep the error, of which each task's cell has room for one, at two words. The lock
+    /// makes it `Sync`, which a payload is not.
+    Panicked(Box<Mutex<Payload>>),
+}
+
+impl JoinError {
+    pub(crate) fn cancelled(id: Option<TaskId>) -> Self {
+        Self {
+            id,
+            kind: Kind::Cancelled,
+        }
+    }
+
+    pub(crate) fn panicked(id: Option<TaskId>, payload: Payload) -> Self {
+        Self {
+            id,
+            kind: Kind::Panicked(Box::new(Mutex::new(payload))),
+        }
+    }
+
+    /// The task's id; none if it was refused before it became a task.
+    pub fn id(&self) -> Option<TaskId> {
+        self.id
+    }
+
+    /// Whether the task was aborted, or its runtime shut down.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.kind, Kind::Cancelled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.kind, Kind::Panicked(_))
+    }
+
+    /// The panic's payload, fit for [`std::panic::resume_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// If the task did not panic; see [`try_into_panic`](Self::try_into_panic).
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        self.try_into_panic()
+            .unwrap_or_else(|error| panic!("no panic to take: {error}"))
+    }
+
+    /// The panic's payload.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
+        match self.kind {
+            Kind::Panicked(payload) => {
+                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+            }
+            Kind::Cancelled => Err(self),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("task")?;
+        if let Some(id) = self.id {
+            write!(f, " {id}")?;
+        }
+        match &self.kind {
+            Kind::Cancelled => f.write_str(" was cancelled"),
+            Kind::Panicked(payload) => {
+                f.write_str(" panicked")?;
+                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+                panic_text(&**payload).map_or(Ok(()), |text| write!(f, ": {text}"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}

@@ -1,0 +1,165 @@
+//! The join handle: a task's output, on the task's own shard.
+//!
+//! A handle counts no reference; the bit JOIN_INTEREST stands for it, and forbids freeing. It never
+//! leaves the owner's thread, and has a pin on the owner, so it can be used, and dropped, after the
+//! executor is gone.
+
+#![expect(
+    unsafe_code,
+    reason = "takes the output out of a cell whose type is erased"
+)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::error::{JoinError, contain, discard_payload};
+use super::header::Task;
+use super::meta::{TaskId, TaskMeta};
+use super::state::{JOIN_INTEREST, LISTED, OUTPUT};
+
+/// A spawned task, to be awaited for its output.
+///
+/// Dropping the handle detaches the task: it goes on running, and nobody hears of its output. A panic
+/// of a detached task goes to the runtime's hook for unhandled panics.
+///
+/// # Cancel safety
+///
+/// Awaiting the handle by reference is cancel safe: dropping that future loses nothing. Dropping the
+/// handle itself detaches the task.
+pub struct JoinHandle<T> {
+    task: Task,
+    output: PhantomData<T>,
+}
+
+// The output lies in the cell, never in the handle.
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// # Safety
+    ///
+    /// The task was spawned just now, its output is a `T`, and this is its only handle.
+    #[inline]
+    pub(super) unsafe fn new(task: Task) -> Self {
+        Self {
+            task,
+            output: PhantomData,
+        }
+    }
+
+    /// Ends the task, by dropping its future.
+    ///
+    /// At once, if the task is not running at the moment; if it is (it aborts itself), when its
+    /// current poll returns. The output is then a [`JoinError`] that says cancelled, unless the task
+    /// was complete already, or completes in that very poll.
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+
+    /// Whether the task is complete: awaiting the handle would not wait.
+    pub fn is_finished(&self) -> bool {
+        self.task.state.any(OUTPUT) || !self.task.state.any(LISTED)
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> TaskId {
+        self.task.id
+    }
+
+    /// The name the task was given.
+    pub fn name(&self) -> Option<&str> {
+        self.task.name.as_deref().map(|name| &**name)
+    }
+
+    /// The task's id, name and spawn location.
+    pub fn meta(&self) -> TaskMeta {
+        self.task.meta()
+    }
+
+    /// Whether the task's poll is on the stack.
+    pub(super) fn is_running(&self) -> bool {
+        self.task.state.any(super::state::RUNNING)
+    }
+
+    /// The output, if the task is complete and nobody has taken it.
+    #[inline]
+    pub(super) fn try_take(&mut self) -> Option<Result<T, JoinError>> {
+        if !self.task.state.any(OUTPUT) {
+            return None;
+        }
+        self.task.state.clear(OUTPUT);
+        let mut output = MaybeUninit::<Result<T, JoinError>>::uninit();
+        // SAFETY: OUTPUT was cleared just now, and the output is a `T`, as the maker of this handle
+        // promised.
+        unsafe { (self.task.vtable.take_output)(self.task, output.as_mut_ptr().cast()) };
+        // SAFETY: the call above has written it.
+        Some(unsafe { output.assume_init() })
+    }
+
+    /// Remembers whom to wake on completion.
+    fn register(&self, waker: &Waker) {
+        let slot = &self.task.join_waker;
+        let before = slot.take();
+        if before
+            .as_ref()
+            .is_some_and(|before| before.will_wake(waker))
+        {
+            slot.set(before);
+            return;
+        }
+        slot.set(Some(waker.clone()));
+        drop(before);
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(output) = self.try_take() {
+            return Poll::Ready(output);
+        }
+        assert!(
+            self.task.state.any(LISTED),
+            "join handle polled after it gave its output"
+        );
+        self.register(cx.waker());
+        // Cloning a waker runs code of its maker, which may have ended the task.
+        self.try_take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    #[inline]
+    fn drop(&mut self) {
+        let task = self.task;
+        // The bit stays until no more code of a user can run, so that the cell does, too.
+        if let Some(waker) = task.join_waker.take()
+            && let Err(payload) = contain(|| drop(waker))
+        {
+            discard_payload(payload);
+        }
+        if task.state.any(OUTPUT) {
+            task.state.clear(OUTPUT);
+            // SAFETY: OUTPUT was cleared just now.
+            unsafe { (task.vtable.drop_output)(task) };
+        }
+        task.state.clear(JOIN_INTEREST);
+        let owner = task.owner();
+        task.release_bit();
+        owner.unpin();
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
