@@ -221,4 +221,13 @@ mod loom_support;
 #[cfg(all(test, loom))]
 mod loom_wake;
 #[cfg(all(test, not(loom)))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::waker_clone_wake,
+    clippy::mem_forget,
+    clippy::bool_assert_comparison,
+    dropping_copy_types,
+    reason = "tests fail by unwrap, and do on purpose what users should not"
+)]
 mod tests;
