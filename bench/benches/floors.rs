@@ -23,9 +23,13 @@ fn nops(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("nop");
     for batch in [1, 16, 64] {
         group.throughput(Throughput::Elements(u64::from(batch)));
-        group.bench_with_input(BenchmarkId::from_parameter(batch), &batch, |bencher, &batch| {
-            bencher.iter(|| nop::batch(&mut ring, batch).expect("nops do not fail"));
-        });
+        group.bench_with_input(
+            BenchmarkId::from_parameter(batch),
+            &batch,
+            |bencher, &batch| {
+                bencher.iter(|| nop::batch(&mut ring, batch).expect("nops do not fail"));
+            },
+        );
     }
     group.finish();
 }

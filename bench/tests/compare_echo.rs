@@ -22,11 +22,27 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Runs `compare --quick` with floors only and gives the table and the JSON back.
-fn compare(name: &str, arguments: &[&str]) -> (String, Value) {
+fn compare(name: &str, seconds: &str, arguments: &[&str]) -> (String, Value) {
     let json = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
     let path = json.to_str().expect("the target directory is plain text");
-    let mut all = vec!["compare", "--quick", "--rounds", "1", "--seconds", "0.1", "--json", path];
-    all.extend(["--contender", "floor", "floor-epoll", "floor-pread", "--file-mib", "16"]);
+    let mut all = vec![
+        "compare",
+        "--quick",
+        "--rounds",
+        "1",
+        "--seconds",
+        seconds,
+        "--json",
+        path,
+    ];
+    all.extend([
+        "--contender",
+        "floor",
+        "floor-epoll",
+        "floor-pread",
+        "--file-mib",
+        "16",
+    ]);
     all.extend(arguments);
     let output = bench(&all);
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
@@ -37,14 +53,20 @@ fn compare(name: &str, arguments: &[&str]) -> (String, Value) {
 
 #[test]
 fn a_quick_echo_run_has_every_case_with_both_floors() {
-    let (table, json) = compare("echo", &["--only", "echo"]);
+    let (table, json) = compare("echo", "0.1", &["--only", "echo"]);
     assert!(table.starts_with("kernel    Linux "), "{table}");
     let results = json["results"].as_array().expect("results are a list");
-    let cases: BTreeSet<&str> = results.iter().filter_map(|row| row["case"].as_str()).collect();
+    let cases: BTreeSet<&str> = results
+        .iter()
+        .filter_map(|row| row["case"].as_str())
+        .collect();
     for connections in [1, 50, 500] {
         for message_bytes in [64, 1024, 16384] {
             let name = format!("echo/{connections}x{message_bytes}");
-            assert!(cases.contains(name.as_str()) && table.contains(&name), "{name}\n{table}");
+            assert!(
+                cases.contains(name.as_str()) && table.contains(&name),
+                "{name}\n{table}"
+            );
         }
     }
     assert_eq!(results.len(), cases.len() * 2, "one row per floor");
@@ -54,17 +76,26 @@ fn a_quick_echo_run_has_every_case_with_both_floors() {
         assert!(round["cpu_ns_per_op"].as_f64() > Some(100.0), "{row}");
         assert!(round["syscalls_per_op"].as_f64() > Some(0.0), "{row}");
         let point = |name: &str| round["latency"][name].as_u64().expect("a latency");
-        assert!(point("p50_ns") <= point("p99_ns") && point("p99_ns") <= point("max_ns"), "{row}");
+        assert!(
+            point("p50_ns") <= point("p99_ns") && point("p99_ns") <= point("max_ns"),
+            "{row}"
+        );
     }
 }
 
 #[test]
 fn an_open_loop_keeps_its_rate() {
-    let (_, json) = compare("rate", &["--only", "echo/50x64-rate", "--rate", "5000"]);
+    let (_, json) = compare(
+        "rate",
+        "0.5",
+        &["--only", "echo/50x64-rate", "--rate", "5000"],
+    );
     for row in json["results"].as_array().expect("results are a list") {
-        let rate = row["medians"]["per_second"]["median"].as_f64().expect("a rate");
-        // A busy machine delays the edges of the window, by a tenth of it at most.
-        assert!((4_000.0..6_000.0).contains(&rate), "{row}");
+        let rate = row["medians"]["per_second"]["median"]
+            .as_f64()
+            .expect("a rate");
+        // A busy machine delays some past the window; a closed loop would be far above.
+        assert!((2_500.0..7_500.0).contains(&rate), "{row}");
     }
 }
 
@@ -72,8 +103,14 @@ fn an_open_loop_keeps_its_rate() {
 fn files_and_ping_pong_have_figures_and_the_file_goes() {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("files");
     std::fs::create_dir_all(&directory).expect("the target directory is writable");
-    let path = directory.to_str().expect("the target directory is plain text");
-    let (_, json) = compare("files", &["--only", "file_read", "ping_pong", "--directory", path]);
+    let path = directory
+        .to_str()
+        .expect("the target directory is plain text");
+    let (_, json) = compare(
+        "files",
+        "0.1",
+        &["--only", "file_read", "ping_pong", "--directory", path],
+    );
     let results = json["results"].as_array().expect("results are a list");
     assert_eq!(results.len(), 7);
     for row in results {

@@ -5,21 +5,16 @@ use std::time::Duration;
 
 use crate::driver::{Choice, Config, Mask};
 use crate::pool::PoolConfig;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Settings};
 use crate::shard::Shards;
 
 /// Settings of a runtime. The defaults are right for most.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
-    pub(crate) config: Config,
-    pub(crate) pool: PoolConfig,
-    pub(crate) budget: Duration,
-    pub(crate) spin: Duration,
-    pub(crate) grace: Duration,
-    pub(crate) virtual_time: bool,
-    pub(crate) shards: Option<usize>,
-    pub(crate) environment: bool,
+    settings: Settings,
+    shards: Option<usize>,
+    environment: bool,
 }
 
 impl Default for Builder {
@@ -33,19 +28,21 @@ impl Builder {
     pub fn new() -> Self {
         let alone = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) < 2;
         Self {
-            config: Config::default(),
-            pool: PoolConfig::default(),
-            // Long enough to amortise a tick, short against what a person or a peer would notice.
-            budget: Duration::from_micros(500),
-            // Parking and waking a CPU costs about this much on a virtual machine; a shard that
-            // shares its only CPU with its peers would spin in their way.
-            spin: if alone {
-                Duration::ZERO
-            } else {
-                Duration::from_micros(50)
+            settings: Settings {
+                config: Config::default(),
+                pool: PoolConfig::default(),
+                // Long enough to amortise a tick, short against what a person or a peer would notice.
+                budget: Duration::from_micros(500),
+                // Parking and waking a CPU costs about this much on a virtual machine; a shard that
+                // shares its only CPU with its peers would spin in their way.
+                spin: if alone {
+                    Duration::ZERO
+                } else {
+                    Duration::from_micros(50)
+                },
+                grace: Duration::from_secs(1),
+                virtual_time: false,
             },
-            grace: Duration::from_secs(1),
-            virtual_time: false,
             shards: None,
             environment: true,
         }
@@ -53,58 +50,58 @@ impl Builder {
 
     /// Which driver to use; `ANNULET_DRIVER` overrides it.
     pub fn driver(mut self, choice: Choice) -> Self {
-        self.config.choice = choice;
+        self.settings.config.choice = choice;
         self
     }
 
     /// Features and opcodes to do without; `ANNULET_URING_DISABLE` adds to them.
     pub fn uring_disable(mut self, mask: Mask) -> Self {
-        self.config.disabled = mask;
+        self.settings.config.disabled = mask;
         self
     }
 
     /// Sizes of the submission and completion queues of a ring (256 and 4096).
     pub fn ring_entries(mut self, submissions: u32, completions: u32) -> Self {
-        self.config.sq_entries = submissions;
-        self.config.cq_entries = completions;
+        self.settings.config.sq_entries = submissions;
+        self.settings.config.cq_entries = completions;
         self
     }
 
     /// Number (a power of two) and bytes of the provided buffers of a shard (1024 of 4096).
     pub fn buffers(mut self, count: u16, bytes: u32) -> Self {
-        self.config.buffers = count;
-        self.config.buffer_bytes = bytes;
+        self.settings.config.buffers = count;
+        self.settings.config.buffer_bytes = bytes;
         self
     }
 
     /// The blocking pool's limits.
     pub fn pool(mut self, pool: PoolConfig) -> Self {
-        self.pool = pool;
+        self.settings.pool = pool;
         self
     }
 
     /// How long tasks run before the driver gets its turn (500 µs).
     pub fn budget(mut self, budget: Duration) -> Self {
-        self.budget = budget;
+        self.settings.budget = budget;
         self
     }
 
     /// How long an idle shard looks for work in memory before it sleeps, while waits have lately been
     /// that short (50 µs). Zero never spins.
     pub fn spin(mut self, spin: Duration) -> Self {
-        self.spin = spin;
+        self.settings.spin = spin;
         self
     }
 
     /// How long a shutdown waits for the kernel to let go of cancelled operations (1 s).
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.settings.grace = grace;
         self
     }
 
     /// Time stands still while anything can run, and jumps to the next deadline when nothing can.
     pub fn virtual_time(mut self) -> Self {
-        self.virtual_time = true;
+        self.settings.virtual_time = true;
         self
     }
 
@@ -126,7 +123,7 @@ impl Builder {
     ///
     /// What stands in the way of any driver, or a variable of the environment that means nothing.
     pub fn build(self) -> io::Result<Runtime> {
-        Runtime::new(&self.resolved()?)
+        Runtime::new(&self.resolved()?.settings)
     }
 
     /// Several shards, each on a thread of its own, pinned to a CPU.
@@ -135,12 +132,14 @@ impl Builder {
     ///
     /// As [`build`](Self::build), for the first shard that could not be made; none is left running.
     pub fn start(self) -> io::Result<Shards> {
-        Shards::start(&self.resolved()?)
+        let builder = self.resolved()?;
+        Shards::start(&builder.settings, builder.shards)
     }
 
     fn resolved(mut self) -> io::Result<Self> {
         if self.environment {
-            self.config = self
+            self.settings.config = self
+                .settings
                 .config
                 .with_environment()
                 .map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;

@@ -28,12 +28,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use crate::builder::Builder;
 use crate::context::Context;
-use crate::driver::{Driver, DriverReport, DriverStats, Unparker};
+use crate::driver::{Config, Driver, DriverReport, DriverStats, Unparker};
 use crate::executor::{Executor, Remote, RootView, Unpark};
-use crate::pool::Pool;
-use crate::shard::Handle;
+use crate::pool::{Pool, PoolConfig};
 use crate::task::{JoinHandle, TaskInfo, TaskMeta, TaskStats};
 use crate::time::{Clock, Timers};
 
@@ -41,6 +39,17 @@ impl Unpark for Unparker {
     fn unpark(&self) {
         Self::unpark(self);
     }
+}
+
+/// What a shard is made from; the defaults and their reasons are the builder's.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) pool: PoolConfig,
+    pub(crate) budget: Duration,
+    pub(crate) spin: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) virtual_time: bool,
 }
 
 /// Short waits in a row before a shard spins.
@@ -73,19 +82,19 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 impl Runtime {
-    pub(crate) fn new(builder: &Builder) -> io::Result<Self> {
-        let mut runtime = Self::with_pool(builder, Pool::new(builder.pool))?;
+    pub(crate) fn new(settings: &Settings) -> io::Result<Self> {
+        let mut runtime = Self::with_pool(settings, Pool::new(settings.pool))?;
         runtime.own_pool = true;
         Ok(runtime)
     }
 
-    pub(crate) fn with_pool(builder: &Builder, pool: Pool) -> io::Result<Self> {
-        let driver = Driver::new(&builder.config, pool.clone())?;
+    pub(crate) fn with_pool(settings: &Settings, pool: Pool) -> io::Result<Self> {
+        let driver = Driver::new(&settings.config, pool.clone())?;
         say_once(driver.report());
         let executor = Rc::new(Executor::new(Arc::new(driver.unparker())));
         let remote = executor.remote();
         driver.set_offload_notify(Arc::new(move || remote.ring()));
-        let clock = if builder.virtual_time {
+        let clock = if settings.virtual_time {
             Clock::virtual_time()
         } else {
             Clock::real()
@@ -97,13 +106,13 @@ impl Runtime {
                 pool,
             },
             timers: Rc::new(Timers::new(clock)),
-            budget_ns: nanoseconds(builder.budget),
-            spin_ns: if builder.virtual_time {
+            budget_ns: nanoseconds(settings.budget),
+            spin_ns: if settings.virtual_time {
                 0
             } else {
-                nanoseconds(builder.spin)
+                nanoseconds(settings.spin)
             },
-            grace: builder.grace,
+            grace: settings.grace,
             short_waits: Cell::new(0),
             running: Cell::new(None),
             own_pool: false,
@@ -142,12 +151,6 @@ impl Runtime {
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.context.spawn(future)
-    }
-
-    /// A way in from other threads.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle::new(self.remote())
     }
 
     pub(crate) fn remote(&self) -> Remote {

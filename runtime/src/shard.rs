@@ -13,10 +13,9 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::builder::Builder;
 use crate::executor::Remote;
 use crate::pool::Pool;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Settings};
 use crate::task::RemoteJoinHandle;
 
 /// A shard's number, from zero.
@@ -84,6 +83,14 @@ impl Handle {
     {
         self.remote
             .spawn(make, None, std::panic::Location::caller())
+    }
+}
+
+impl Runtime {
+    /// A way in from other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.remote())
     }
 }
 
@@ -180,10 +187,10 @@ impl fmt::Debug for Shards {
 }
 
 impl Shards {
-    pub(crate) fn start(builder: &Builder) -> io::Result<Self> {
+    pub(crate) fn start(settings: &Settings, shards: Option<usize>) -> io::Result<Self> {
         let cpus = cpus();
-        let count = builder.shards.unwrap_or(cpus.len()).max(1);
-        let pool = Pool::new(builder.pool);
+        let count = shards.unwrap_or(cpus.len()).max(1);
+        let pool = Pool::new(settings.pool);
         let stop = Arc::new(Stop::default());
         let (made, handles) = mpsc::channel();
         let mut starting = Starting {
@@ -197,7 +204,7 @@ impl Shards {
             let seat = Seat {
                 index,
                 cpu: (count <= cpus.len()).then(|| cpus[index]),
-                builder: builder.clone(),
+                settings: settings.clone(),
                 pool: pool.clone(),
                 stop: Arc::clone(&stop),
                 made: made.clone(),
@@ -223,7 +230,7 @@ impl Shards {
             threads,
             stop,
             pool,
-            grace: builder.grace,
+            grace: settings.grace,
         })
     }
 
@@ -296,7 +303,7 @@ impl Drop for Starting {
 struct Seat {
     index: usize,
     cpu: Option<usize>,
-    builder: Builder,
+    settings: Settings,
     pool: Pool,
     stop: Arc<Stop>,
     made: mpsc::Sender<(usize, io::Result<Handle>)>,
@@ -309,7 +316,7 @@ impl Seat {
             // An unpinned shard works too, only less evenly.
             let _pinned = core_affinity::set_for_current(core_affinity::CoreId { id });
         }
-        let runtime = match Runtime::with_pool(&self.builder, self.pool) {
+        let runtime = match Runtime::with_pool(&self.settings, self.pool) {
             Ok(runtime) => runtime,
             Err(error) => {
                 let _starter_gone = self.made.send((self.index, Err(error)));

@@ -1,6 +1,7 @@
 //! Who takes part, in the order of their rounds and rows.
 //!
-//! A contender is one type behind [`Contender`]; being in the list is all that it takes.
+//! A contender is one type behind [`Contender`]; being in the list is all that it takes. Rounds run
+//! in the order of the list. The name `floor` is what ratios refer to.
 
 use crate::case::Contender;
 use crate::floor;

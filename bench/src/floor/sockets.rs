@@ -12,7 +12,7 @@
 //!    which cannot be copied. While a `Provided` is being sent it is not in the caller's hands:
 //!    it comes back in the completion.
 //! 3. A slot is named by at most one entry in flight: `busy` is set by the push and cleared by the
-//!    completion, and both methods that use a slot check it.
+//!    completion, and whoever uses a slot checks it.
 //! 4. The message is written before the first entry and never after.
 
 #![expect(
@@ -94,7 +94,7 @@ pub struct Sockets<'r> {
     busy: Vec<bool>,
     message: Block,
     /// Sends queued since the last enter.
-    pub sends: u32,
+    sends: u32,
 }
 
 const GROUP: u16 = 0;
@@ -108,8 +108,7 @@ enum Kind {
     ReceiveMany = 2,
     ReceiveSlot = 3,
     SendProvided = 4,
-    SendSlot = 5,
-    SendMessage = 6,
+    SendMessage = 5,
 }
 
 impl<'r> Sockets<'r> {
@@ -152,7 +151,20 @@ impl<'r> Sockets<'r> {
     ///
     /// As [`Ring::enter`].
     pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        self.sends = 0;
         self.ring.enter(wait)
+    }
+
+    /// Submits everything queued and waits for one completion more than the sends among it will
+    /// bring. A send completes at once unless its socket is full, so waiting for a single
+    /// completion would come back with nothing but sends, and enter twice for each request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::enter`].
+    pub fn enter_past_sends(&mut self) -> io::Result<()> {
+        let wait = Wait::Count(self.sends + 1);
+        self.enter(wait)
     }
 
     /// Accepts connections until cancelled.
@@ -177,21 +189,15 @@ impl<'r> Sockets<'r> {
         self.push(entry, Kind::ReceiveMany, 0, connection)
     }
 
-    /// Receives once into the connection's slot; `whole` waits until the slot is full.
+    /// Receives into the connection's slot until it is full or the stream ends.
     ///
     /// # Errors
     ///
     /// As [`Ring::enter`].
-    pub fn receive_slot(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        connection: u32,
-        whole: bool,
-    ) -> io::Result<()> {
+    pub fn receive_slot(&mut self, socket: BorrowedFd<'_>, connection: u32) -> io::Result<()> {
         let (start, bytes) = self.take_slot(connection);
-        let flags = if whole { libc::MSG_WAITALL } else { 0 };
         let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), start, bytes)
-            .flags(flags)
+            .flags(libc::MSG_WAITALL)
             .build();
         self.push(entry, Kind::ReceiveSlot, 0, connection)
     }
@@ -223,31 +229,6 @@ impl<'r> Sockets<'r> {
         self.sends += 1;
         let entry = send(socket, provided.address(buffer.0), bytes);
         self.push(entry, Kind::SendProvided, buffer.0, connection)
-    }
-
-    /// Sends the first `bytes` of the connection's slot.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ring::enter`].
-    ///
-    /// # Panics
-    ///
-    /// If the part reaches beyond the slot.
-    pub fn send_slot(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        connection: u32,
-        bytes: u32,
-    ) -> io::Result<()> {
-        assert!(
-            bytes <= self.sizes.slot_bytes,
-            "a part lies within its slot"
-        );
-        let (start, _) = self.take_slot(connection);
-        self.sends += 1;
-        let entry = send(socket, start, bytes);
-        self.push(entry, Kind::SendSlot, 0, connection)
     }
 
     /// Sends the first `bytes` of the message.
@@ -349,9 +330,6 @@ impl<'r> Sockets<'r> {
             self.busy[usize_of(connection)] = false;
             Event::Filled { connection, result }
         } else {
-            if kind == Kind::SendSlot as u8 {
-                self.busy[usize_of(connection)] = false;
-            }
             let provided = kind == Kind::SendProvided as u8;
             let buffer = provided.then(|| Provided(u16::from_be_bytes([high, low])));
             Event::Sent {

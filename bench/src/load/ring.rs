@@ -243,7 +243,7 @@ impl Load<'_> {
         if self.small {
             sockets.receive_many(socket, number)
         } else {
-            sockets.receive_slot(socket, number, true)
+            sockets.receive_slot(socket, number)
         }
     }
 
