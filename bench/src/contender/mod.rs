@@ -3,11 +3,41 @@
 //! A contender is one type behind [`Contender`]; being in the list is all that it takes. Rounds run
 //! in the order of the list. The name `floor` is what ratios refer to.
 
+use std::time::Duration;
+
+use ::annulet::Choice;
+
 use crate::case::Contender;
 use crate::floor;
 
+mod annulet;
+
+use self::annulet::Annulet;
+
 /// Every contender, the one that ratios refer to first.
-pub static ALL: &[&dyn Contender] = &[&floor::Uring, &floor::Epoll, &floor::Pread];
+pub static ALL: &[&dyn Contender] = &[
+    &floor::Uring,
+    &floor::Epoll,
+    &floor::Pread,
+    &Annulet {
+        name: "uring",
+        choice: Choice::Uring,
+        spin: Duration::ZERO,
+    },
+    &Annulet {
+        name: "uring-spin",
+        choice: Choice::Uring,
+        spin: SPIN,
+    },
+    &Annulet {
+        name: "poll",
+        choice: Choice::Poll,
+        spin: Duration::ZERO,
+    },
+];
+
+/// The runtime's default.
+const SPIN: Duration = Duration::from_micros(50);
 
 /// The contender of a name.
 #[must_use]

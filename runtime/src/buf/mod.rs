@@ -17,11 +17,13 @@
 //!    implementation; [`IoBufMut::set_init`] is called with what the kernel has written, never more
 //!    than the capacity. Upheld by the operations.
 
+mod aligned;
 mod impls;
 mod provided;
 mod result;
 mod slice;
 
+pub use aligned::Aligned;
 pub use provided::Lease;
 pub(crate) use provided::Provided;
 pub use result::{BufError, BufResult};

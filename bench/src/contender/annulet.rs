@@ -1,0 +1,329 @@
+//! The runtime as its users write it: plain tasks, streams and files, nothing special.
+//!
+//! Each method builds one runtime on the calling thread, which the child has pinned. Spinning is off
+//! but where a case asks for it: it trades CPU time for latency, and most rows count CPU time.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use annulet::buf::Aligned;
+use annulet::fs::{File, OpenOptions};
+use annulet::net::{TcpListener as Listener, TcpStream};
+use annulet::{
+    Builder, Choice, Context, Driver, Handle, JoinHandle, Runtime, spawn, time, yield_now,
+};
+
+use crate::case::{BLOCK_BYTES, Contender, Echo, FileJob, Spawn, Timers, Work, Yield};
+use crate::cases::file_read::Offsets;
+use crate::cases::timers::CREATE_NS;
+use crate::child::Control;
+use crate::machine;
+use crate::recorder::{Figures, Recorder};
+
+/// From this size on a message is read into a buffer of its connection's own.
+const OWNED_BYTES_MIN: usize = 16 * 1024;
+
+/// The runtime with one driver, spinning or not.
+#[derive(Debug)]
+pub(super) struct Annulet {
+    /// The name in the table.
+    pub(super) name: &'static str,
+    /// The driver.
+    pub(super) choice: Choice,
+    /// How long an idle shard spins.
+    pub(super) spin: Duration,
+}
+
+impl Annulet {
+    fn runtime(&self) -> io::Result<Runtime> {
+        Builder::new().driver(self.choice).spin(self.spin).build()
+    }
+}
+
+impl Contender for Annulet {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Spinning changes only what waits for one thing at a time.
+    fn offers(&self, work: &Work) -> bool {
+        match work {
+            Work::Echo(echo) => self.spin.is_zero() || echo.connections == 1,
+            Work::PingPong => true,
+            _ => self.spin.is_zero(),
+        }
+    }
+
+    fn serve_echo(&self, echo: &Echo, listener: TcpListener, control: &Control) -> io::Result<()> {
+        self.runtime()?.block_on(async {
+            let listener = Listener::from_std(listener)?;
+            let owned = echo.message_bytes >= OWNED_BYTES_MIN;
+            let message_bytes = echo.message_bytes;
+            let served = Served {
+                control: control.clone(),
+                driver: Context::current().driver().clone(),
+            };
+            loop {
+                let (stream, _peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                let served = served.clone();
+                // A connection that fails is the load generator's to notice.
+                drop(spawn(async move {
+                    if owned {
+                        echo_owned(&stream, &served, message_bytes).await
+                    } else {
+                        echo_leases(&stream, &served).await
+                    }
+                }));
+            }
+        })
+    }
+
+    fn file_reads(&self, job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures> {
+        let runtime = self.runtime()?;
+        let depth = job.read.depth;
+        runtime.block_on(async {
+            let driver = Context::current().driver().clone();
+            let reads = Rc::new(Reads::new(job, recorder, driver));
+            let mut options = OpenOptions::new().read(true);
+            if job.read.direct {
+                options = options.custom_flags(libc::O_DIRECT);
+            }
+            let file = match options.open(job.path).await {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                    File::open(job.path).await?
+                }
+                opened => opened?,
+            };
+            let file = Rc::new(file);
+            let readers: Vec<_> = (0..depth)
+                .map(|_| spawn(read_blocks(Rc::clone(&file), Rc::clone(&reads))))
+                .collect();
+            for reader in readers {
+                reader.await.map_err(io::Error::other)??;
+            }
+            let reads = Rc::into_inner(reads).expect("every reader has ended");
+            Ok(reads.recorder.into_inner().finish())
+        })
+    }
+
+    fn timers(&self, timers: &Timers, recorder: Recorder) -> io::Result<Figures> {
+        let timers = timers.clone();
+        self.runtime()?.block_on(start_timers(timers, recorder))
+    }
+
+    fn spawn(&self, case: &Spawn, mut recorder: Recorder) -> io::Result<Figures> {
+        let batch = case.batch;
+        self.runtime()?.block_on(async move {
+            let mut tasks: Vec<JoinHandle<u32>> = Vec::with_capacity(batch as usize);
+            loop {
+                tasks.extend((0..batch).map(|number| spawn(async move { number })));
+                for (expected, task) in (0..).zip(tasks.drain(..)) {
+                    if task.await.map_err(io::Error::other)? != expected {
+                        return Err(io::Error::other("a task answered for another"));
+                    }
+                }
+                if !recorder.record_batch(u64::from(batch), Instant::now()) {
+                    return Ok(recorder.finish());
+                }
+            }
+        })
+    }
+
+    fn yields(&self, case: &Yield, mut recorder: Recorder) -> io::Result<Figures> {
+        let tasks = u64::from(case.tasks);
+        self.runtime()?.block_on(async move {
+            let stop = Rc::new(Cell::new(false));
+            let others: Vec<_> = (1..tasks)
+                .map(|_| {
+                    let stop = Rc::clone(&stop);
+                    spawn(async move {
+                        while !stop.get() {
+                            yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            // Counted in the last of them: each of its turns is one of everybody's.
+            let counter = spawn(async move {
+                const TURNS: u64 = 1000;
+                loop {
+                    for _ in 0..TURNS {
+                        yield_now().await;
+                    }
+                    if !recorder.record_batch(TURNS * tasks, Instant::now()) {
+                        stop.set(true);
+                        return recorder.finish();
+                    }
+                }
+            });
+            let figures = counter.await.map_err(io::Error::other)?;
+            for other in others {
+                other.await.map_err(io::Error::other)?;
+            }
+            Ok(figures)
+        })
+    }
+
+    fn ping_pong(&self, other_cpu: usize, recorder: Recorder) -> io::Result<Figures> {
+        let (tell, told) = std::sync::mpsc::channel::<Handle>();
+        let stop = Arc::new(AtomicBool::new(false));
+        let runtime = self.runtime()?;
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                machine::pin_to(other_cpu);
+                let runtime = self.runtime()?;
+                // The first side may have failed and gone.
+                let _gone = tell.send(runtime.handle());
+                runtime.block_on(async {
+                    while !stop.load(Ordering::Relaxed) {
+                        time::sleep(Duration::from_millis(20)).await;
+                    }
+                });
+                Ok::<(), io::Error>(())
+            });
+            let figures = match told.recv() {
+                Ok(handle) => runtime.block_on(round_trips(handle, recorder)),
+                Err(gone) => Err(io::Error::other(gone)),
+            };
+            stop.store(true, Ordering::Relaxed);
+            match other.join() {
+                Ok(ended) => ended.and(figures),
+                Err(_panic) => Err(io::Error::other("the other side panicked")),
+            }
+        })
+    }
+}
+
+/// The system calls a driver has made.
+fn syscalls(driver: &Driver) -> u64 {
+    let stats = driver.stats();
+    stats.enters + stats.attempts
+}
+
+/// Where a connection's task counts what it has sent back.
+#[derive(Clone)]
+struct Served {
+    control: Control,
+    driver: Driver,
+}
+
+impl Served {
+    fn add(&self, bytes: usize) {
+        self.control.add_echoed(bytes as u64);
+        self.control.publish_syscalls(syscalls(&self.driver));
+    }
+}
+
+async fn echo_leases(stream: &TcpStream, served: &Served) -> io::Result<()> {
+    while let Some(lease) = stream.recv().await? {
+        let bytes = lease.len();
+        stream.write_all(lease).await?;
+        served.add(bytes);
+    }
+    Ok(())
+}
+
+async fn echo_owned(stream: &TcpStream, served: &Served, bytes: usize) -> io::Result<()> {
+    let mut buf = Vec::with_capacity(bytes);
+    loop {
+        let (read, filled) = stream.read(buf).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        let ((), back) = stream.write_all(filled).await?;
+        served.add(read);
+        buf = back;
+    }
+}
+
+/// What the readers of a file share.
+struct Reads {
+    offsets: RefCell<Offsets>,
+    recorder: RefCell<Recorder>,
+    ended: Cell<bool>,
+    driver: Driver,
+}
+
+impl Reads {
+    fn new(job: &FileJob<'_>, recorder: Recorder, driver: Driver) -> Self {
+        Self {
+            offsets: RefCell::new(Offsets::new(job.file_bytes)),
+            recorder: RefCell::new(recorder),
+            ended: Cell::new(false),
+            driver,
+        }
+    }
+
+    /// Records a read; false once there are enough.
+    fn record(&self, sent_at: Instant, now: Instant) -> bool {
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.syscalls(syscalls(&self.driver));
+        if !self.ended.get() && !recorder.record(now - sent_at, now) {
+            self.ended.set(true);
+        }
+        !self.ended.get()
+    }
+}
+
+async fn read_blocks(file: Rc<File>, reads: Rc<Reads>) -> io::Result<()> {
+    let mut buf = Aligned::new(BLOCK_BYTES as usize);
+    let mut sent_at = Instant::now();
+    loop {
+        let offset = reads.offsets.borrow_mut().next_offset();
+        let (read, back) = file.read_at(buf, offset).await?;
+        if read != BLOCK_BYTES as usize {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        buf = back;
+        let now = Instant::now();
+        if !reads.record(sent_at, now) {
+            return Ok(());
+        }
+        sent_at = now;
+    }
+}
+
+async fn start_timers(timers: Timers, mut recorder: Recorder) -> io::Result<Figures> {
+    let started = Instant::now();
+    let spread_ns = u64::from(timers.spread_ms - 1) * 1_000_000;
+    let sleeps: Vec<_> = (0..u64::from(timers.count))
+        .map(|number| {
+            let after = 1_000_000 + spread_ns * number / u64::from(timers.count);
+            let due = started + Duration::from_nanos(after);
+            spawn(async move {
+                time::sleep_until(due).await;
+                let now = Instant::now();
+                (now.saturating_duration_since(due), now)
+            })
+        })
+        .collect();
+    // The tasks start at their first turn, which a yield gives to all.
+    yield_now().await;
+    let create_ns = started.elapsed().as_nanos() as f64 / f64::from(timers.count);
+    for sleep in sleeps {
+        let (lateness, now) = sleep.await.map_err(io::Error::other)?;
+        recorder.record(lateness, now);
+    }
+    let mut figures = recorder.finish();
+    figures.extra.insert(CREATE_NS.to_owned(), create_ns);
+    Ok(figures)
+}
+
+async fn round_trips(other: Handle, mut recorder: Recorder) -> io::Result<Figures> {
+    let driver = Context::current().driver().clone();
+    loop {
+        let sent_at = Instant::now();
+        other.spawn(|| async {}).await.map_err(io::Error::other)?;
+        let now = Instant::now();
+        recorder.syscalls(syscalls(&driver));
+        if !recorder.record(now - sent_at, now) {
+            return Ok(recorder.finish());
+        }
+    }
+}
