@@ -13,7 +13,7 @@ use super::error::{JoinError, Payload, contain};
 use super::header::Task;
 use super::inbox::Drained;
 use super::join::JoinHandle;
-use super::mailbox::Message;
+use super::messages::Message;
 use super::meta::{TaskInfo, TaskMeta, TaskState};
 use super::owner::{self, LocalOwner};
 use super::state::{COMPLETE, RUNNING, SCHEDULED};
@@ -105,7 +105,7 @@ impl LocalOwner {
     /// Runs messages, up to [`MESSAGES_PER_DRAIN`]. True if there were any.
     pub(crate) fn drain_messages(&self) -> bool {
         let owner = self.as_owner();
-        let arrived = owner.shared().mailbox.take();
+        let arrived = owner.shared().messages.take();
         let backlog = &owner.local().backlog;
         backlog.borrow_mut().extend(arrived);
         for count in 0..MESSAGES_PER_DRAIN {
@@ -190,7 +190,7 @@ impl LocalOwner {
         // SAFETY: a `LocalOwner` is on its owner's thread; `accept` goes through all of it.
         let drained = unsafe { owner.shared().inbox.close() };
         self.accept(drained);
-        let refused = owner.shared().mailbox.close();
+        let refused = owner.shared().messages.close();
         let backlog = local.backlog.take();
         for message in backlog.into_iter().chain(refused) {
             if let Err(payload) = contain(|| drop(message)) {

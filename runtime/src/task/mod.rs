@@ -10,7 +10,7 @@
 //! A cell is a [`header`] and a stage: the future, then its output, then nothing ([`raw`]). The header
 //! has a word of state that only the owner's thread touches ([`state`]), and three atomics. The
 //! [`owner`] is what the tasks of one thread share: the run queue and the list of live tasks
-//! ([`lists`]) for its own thread; the [`inbox`], the [`mailbox`] and the doorbell ([`sleep`]) for the
+//! ([`lists`]) for its own thread; the [`inbox`], the queue of [`messages`] and the doorbell ([`sleep`]) for the
 //! others.
 //!
 //! # Wakes
@@ -71,7 +71,7 @@
 //! stored if JOIN_INTEREST is still there, whoever joins is woken, the task leaves the list.
 //! An abort is the same thing without the output: at once, or after the current poll.
 //!
-//! At shutdown the inbox is closed with the swap that empties it, the mailbox under its lock, and
+//! At shutdown the inbox is closed with the swap that empties it, the queue of messages under its lock, and
 //! spawns are refused (the future is dropped, the handle says cancelled). Then all futures are
 //! dropped; what that wakes or aborts is over, or is in the same loop. Last, the run queue is emptied.
 //!
@@ -87,7 +87,7 @@ mod join;
 mod lifecycle;
 mod lists;
 mod local;
-mod mailbox;
+mod messages;
 mod meta;
 mod owner;
 mod raw;
@@ -111,7 +111,7 @@ pub(crate) use self::counters::Counters;
 #[expect(unused_imports, reason = "x")]
 pub(crate) use self::header::Header;
 pub(crate) use self::local::RootView;
-pub(crate) use self::mailbox::Message;
+pub(crate) use self::messages::Message;
 pub(crate) use self::owner::{EnterGuard, LocalOwner, SharedOwner, Unpark};
 pub(crate) use self::remote::{RemoteTask, slot};
 pub(crate) use self::unhandled::Unhandled;

@@ -42,7 +42,7 @@ use super::error::{Payload, contain, discard_payload};
 use super::header::{Header, Link};
 use super::inbox::Inbox;
 use super::lists::{RunQueue, TaskList};
-use super::mailbox::{Mailbox, Message};
+use super::messages::{Message, Messages};
 use super::meta::{ID_BLOCK, TaskId, TaskMeta};
 use super::sleep::Sleep;
 use super::unhandled::{self, Unhandled};
@@ -58,7 +58,7 @@ pub(crate) trait Unpark: Send + Sync + 'static {
 /// See the [module](self).
 pub(crate) struct Owner {
     pub(super) inbox: Inbox,
-    pub(super) mailbox: Mailbox,
+    pub(super) messages: Messages,
     pub(super) sleep: Sleep,
     unpark: StdArc<dyn Unpark>,
     local: Local,
@@ -78,7 +78,7 @@ pub(super) struct Local {
     /// The task whose poll is on the stack.
     pub(super) running: Cell<Link>,
     pub(super) counters: LocalCounters,
-    /// Messages taken from the mailbox and not run yet.
+    /// Messages taken from the queue and not run yet.
     pub(super) backlog: RefCell<VecDeque<Message>>,
     pub(super) shut_down: Cell<bool>,
     /// Memory of cells, freed and kept.
@@ -100,7 +100,7 @@ impl Owner {
     /// Whether tasks or messages from other threads wait.
     #[inline]
     pub(super) fn is_pending(&self) -> bool {
-        self.inbox.is_pending() || self.mailbox.is_pending()
+        self.inbox.is_pending() || self.messages.is_pending()
     }
 }
 
@@ -291,7 +291,7 @@ impl LocalOwner {
     pub(crate) fn new(unpark: StdArc<dyn Unpark>) -> Self {
         let owner = Arc::new(Owner {
             inbox: Inbox::new(),
-            mailbox: Mailbox::new(),
+            messages: Messages::new(),
             sleep: Sleep::new(),
             unpark,
             local: Local {
@@ -362,7 +362,7 @@ pub(crate) struct SharedOwner(Arc<Owner>);
 impl SharedOwner {
     /// Sends a message, or gives it back if the owner has shut down.
     pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
-        self.0.mailbox.push(message)?;
+        self.0.messages.push(message)?;
         self.0.ring();
         Ok(())
     }
@@ -374,7 +374,7 @@ impl SharedOwner {
 
     /// Whether the owner has shut down.
     pub(crate) fn is_shut_down(&self) -> bool {
-        self.0.mailbox.is_closed()
+        self.0.messages.is_closed()
     }
 }
 

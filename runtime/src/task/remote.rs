@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use super::error::{JoinError, contain, discard_payload};
-use super::mailbox::Message;
+use super::messages::Message;
 use super::meta::TaskMeta;
 use super::owner::{LocalOwner, SharedOwner};
 

@@ -28,23 +28,23 @@ impl fmt::Debug for Message {
 }
 
 #[derive(Debug, Default)]
-struct Letters {
+struct Held {
     queue: Vec<Message>,
     closed: bool,
 }
 
 /// The messages of one owner.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub(super) struct Messages {
     pending: AtomicBool,
-    letters: Mutex<Letters>,
+    held: Mutex<Held>,
 }
 
-impl Mailbox {
+impl Messages {
     pub(super) fn new() -> Self {
         Self {
             pending: AtomicBool::new(false),
-            letters: Mutex::new(Letters::default()),
+            held: Mutex::new(Held::default()),
         }
     }
 
@@ -55,13 +55,13 @@ impl Mailbox {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Puts a message in, or gives it back if the mailbox is closed.
+    /// Puts a message in, or gives it back if nobody takes any more.
     pub(super) fn push(&self, message: Message) -> Result<(), Message> {
-        let mut letters = lock(&self.letters);
-        if letters.closed {
+        let mut held = lock(&self.held);
+        if held.closed {
             return Err(message);
         }
-        letters.queue.push(message);
+        held.queue.push(message);
         // Relaxed: under the lock.
         self.pending.store(true, Ordering::Relaxed);
         Ok(())
@@ -72,23 +72,23 @@ impl Mailbox {
         if !self.is_pending() {
             return Vec::new();
         }
-        let mut letters = lock(&self.letters);
+        let mut held = lock(&self.held);
         // Relaxed: under the lock.
         self.pending.store(false, Ordering::Relaxed);
-        mem::take(&mut letters.queue)
+        mem::take(&mut held.queue)
     }
 
     /// Takes everything and refuses whatever comes later.
     pub(super) fn close(&self) -> Vec<Message> {
-        let mut letters = lock(&self.letters);
-        letters.closed = true;
+        let mut held = lock(&self.held);
+        held.closed = true;
         // Relaxed: under the lock.
         self.pending.store(false, Ordering::Relaxed);
-        mem::take(&mut letters.queue)
+        mem::take(&mut held.queue)
     }
 
     /// Whether it was closed.
     pub(super) fn is_closed(&self) -> bool {
-        lock(&self.letters).closed
+        lock(&self.held).closed
     }
 }
