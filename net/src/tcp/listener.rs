@@ -71,9 +71,7 @@ impl TcpListener {
 
     fn open(addr: SocketAddr, shared: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-        if cfg!(unix) {
-            socket.set_reuse_address(true)?;
-        }
+        reuse_address(&socket)?;
         if shared {
             share_port(&socket)?;
         }
@@ -187,6 +185,18 @@ impl TcpListener {
             .as_socket()
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
+}
+
+/// Lets a server start again while old connections of its address are still closing.
+#[cfg(unix)]
+fn reuse_address(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_address(true)
+}
+
+/// Here the option would let another program take a port that is in use, and a restart needs none.
+#[cfg(windows)]
+fn reuse_address(_socket: &Socket) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]

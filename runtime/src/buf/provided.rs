@@ -131,7 +131,6 @@ impl Provided {
     }
 
     /// The lease of a buffer that a completion names, with `bytes` received into it.
-    #[cfg(target_os = "linux")]
     pub(crate) fn received(self: &Rc<Self>, id: u16, bytes: usize) -> Lease {
         assert!(
             id < self.buffers,
@@ -169,7 +168,6 @@ impl Provided {
         self.leased.set(self.leased.get() - 1);
         let Some(id) = id else { return };
         if self.lent.get() {
-            #[cfg(target_os = "linux")]
             self.memory.publish(id, self.buffer_bytes);
         } else {
             self.free.borrow_mut().push(id);

@@ -123,12 +123,15 @@ pub struct DriverReport {
     pub codes: Vec<Code>,
 }
 
+/// Whether this system has io_uring at all.
+const HAS_RINGS: bool = cfg!(target_os = "linux");
+
 impl DriverReport {
     pub(crate) fn poll(reason: String, choice: Choice) -> Self {
         Self {
             kind: DriverKind::Poll,
             reason,
-            fell_back: choice == Choice::Auto && cfg!(target_os = "linux"),
+            fell_back: choice == Choice::Auto && HAS_RINGS,
             setup: Vec::new(),
             features: Vec::new(),
             missing: Vec::new(),

@@ -32,6 +32,9 @@ mod features;
 mod offload;
 mod poll;
 mod slots;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_uring.rs"]
+mod uring;
 #[cfg(target_os = "linux")]
 mod uring;
 
@@ -48,7 +51,8 @@ pub use features::{Code, Feature, Mask};
 pub(crate) use offload::Job;
 pub(crate) use slots::{Completion, Payload, SlotId};
 #[cfg(target_os = "linux")]
-pub(crate) use uring::{BUFFER_GROUP, Sqe};
+pub(crate) use uring::BUFFER_GROUP;
+pub(crate) use uring::Sqe;
 
 use crate::buf::Provided;
 use crate::pool::Pool;
@@ -114,7 +118,6 @@ fn bump(counter: &Cell<u64>, by: u64) {
 /// Wakes a shard's thread out of [`Driver::park`]; works from any thread.
 #[derive(Clone, Debug)]
 pub(crate) enum Unparker {
-    #[cfg(target_os = "linux")]
     Uring(Arc<uring::Doorbell>),
     Poll(Arc<poll::Doorbell>),
 }
@@ -122,7 +125,6 @@ pub(crate) enum Unparker {
 impl Unparker {
     pub(crate) fn unpark(&self) {
         match self {
-            #[cfg(target_os = "linux")]
             Self::Uring(doorbell) => doorbell.ring(),
             Self::Poll(doorbell) => doorbell.ring(),
         }
@@ -131,7 +133,6 @@ impl Unparker {
 
 /// The backend in use, chosen once.
 enum Backend {
-    #[cfg(target_os = "linux")]
     Uring(Box<uring::Uring<uring::Ring>>),
     Poll(Box<poll::Poll>),
 }
@@ -140,7 +141,6 @@ enum Backend {
 macro_rules! each {
     ($backend:expr, $inner:ident => $call:expr) => {
         match $backend {
-            #[cfg(target_os = "linux")]
             Backend::Uring($inner) => $call,
             Backend::Poll($inner) => $call,
         }
@@ -224,7 +224,6 @@ impl Driver {
     fn make_provided(&self, config: &Config) -> io::Result<Provided> {
         let provided = Provided::new(config.buffers, config.buffer_bytes)?;
         match &mut *self.0.backend.borrow_mut() {
-            #[cfg(target_os = "linux")]
             Backend::Uring(ring) if self.0.features.has(Feature::BufRing) => {
                 ring.lend_buffers(&provided)?;
             }
@@ -368,7 +367,6 @@ impl Driver {
     }
 
     /// Submits the entry of a slot.
-    #[cfg(target_os = "linux")]
     pub(crate) fn push(&self, id: SlotId, sqe: Sqe) {
         bump(&self.0.counters.submitted, 1);
         match &mut *self.0.backend.borrow_mut() {
@@ -382,8 +380,7 @@ impl Driver {
         bump(&self.0.counters.submitted, 1);
         let watched = match &mut *self.0.backend.borrow_mut() {
             Backend::Poll(poll) => poll.watch(id, source, interest),
-            #[cfg(target_os = "linux")]
-            _ => unreachable!("a ring waits by an entry of its own"),
+            Backend::Uring(_) => unreachable!("a ring waits by an entry of its own"),
         };
         if let Err(error) = watched {
             self.0
@@ -479,7 +476,6 @@ impl Driver {
     /// The means to wake this shard's thread.
     pub(crate) fn unparker(&self) -> Unparker {
         match &*self.0.backend.borrow() {
-            #[cfg(target_os = "linux")]
             Backend::Uring(ring) => Unparker::Uring(ring.doorbell()),
             Backend::Poll(poll) => Unparker::Poll(poll.doorbell()),
         }
@@ -488,7 +484,6 @@ impl Driver {
     /// Marks the calling thread as the one that drives, for as long as the guard lives.
     pub(crate) fn enter(&self) -> Entered {
         Entered {
-            #[cfg(target_os = "linux")]
             _ring: match &*self.0.backend.borrow() {
                 Backend::Uring(ring) => ring.enter(),
                 Backend::Poll(_) => None,
@@ -582,7 +577,6 @@ impl Driver {
     }
 
     fn take_back_buffers(&self) {
-        #[cfg(target_os = "linux")]
         if let Backend::Uring(ring) = &mut *self.0.backend.borrow_mut() {
             ring.take_back_buffers();
         }
@@ -592,7 +586,6 @@ impl Driver {
 /// While it lives, the thread counts as the driver's own.
 #[derive(Debug)]
 pub(crate) struct Entered {
-    #[cfg(target_os = "linux")]
     _ring: Option<uring::EnterGuard>,
 }
 
@@ -613,7 +606,6 @@ pub(crate) fn contain(f: impl FnOnce()) {
 
 /// The best backend, the report on why, and what it can do.
 fn choose(config: &Config) -> io::Result<(Backend, DriverReport, Mask)> {
-    #[cfg(target_os = "linux")]
     let reason = match config.choice {
         Choice::Poll => "asked for by ANNULET_DRIVER or the builder".to_owned(),
         Choice::Auto | Choice::Uring => match uring::Uring::open(config) {
@@ -625,16 +617,6 @@ fn choose(config: &Config) -> io::Result<(Backend, DriverReport, Mask)> {
             }
             Err(error) => error.to_string(),
         },
-    };
-    #[cfg(not(target_os = "linux"))]
-    let reason = match config.choice {
-        Choice::Uring => {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "io_uring needs Linux",
-            ));
-        }
-        Choice::Auto | Choice::Poll => "io_uring needs Linux".to_owned(),
     };
     let poll = poll::Poll::open()?;
     let report = DriverReport::poll(reason, config.choice);

@@ -19,20 +19,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Sink;
 use super::slots::{Completion, SlotId};
 use crate::pool::{Pool, Ticket};
+use crate::sys;
 
 /// A blocking call; it answers a value or a negated error number.
 pub(crate) type Job = Box<dyn FnOnce() -> isize + Send>;
 
-/// Negated `ECANCELED` and `EAGAIN`, for jobs that never ran.
-#[cfg(unix)]
-const CANCELED: isize = -(libc::ECANCELED as isize);
-#[cfg(unix)]
-const AGAIN: isize = -(libc::EAGAIN as isize);
-/// `ERROR_OPERATION_ABORTED` and `ERROR_NOT_ENOUGH_QUOTA`.
-#[cfg(windows)]
-const CANCELED: isize = -995;
-#[cfg(windows)]
-const AGAIN: isize = -1816;
+/// The answers of jobs that never ran.
+const CANCELED: isize = -(sys::CANCELED as isize);
+const AGAIN: isize = -(sys::AGAIN as isize);
 
 #[derive(Default)]
 struct Results {

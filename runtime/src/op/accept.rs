@@ -3,6 +3,13 @@
 //!
 //! A connection that arrives for an accept nobody waits for any more goes to [`Backlog`], from where
 //! the listener hands it to the next caller.
+//!
+//! # Invariants
+//!
+//! 1. The entries name no memory of ours: the address of the peer is not asked for, both pointers are
+//!    null. The descriptor they name is the listener's, of which the payload is a holder.
+//! 2. A completion that is not negative is a new descriptor that nobody else owns; it is made into a
+//!    socket once, since each completion goes to exactly one of `complete`, `orphan` and `next`.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -55,6 +62,14 @@ fn socket_of(completion: Completion) -> io::Result<Socket> {
     Ok(Socket::from(crate::sys::linux::own_fd(fd)))
 }
 
+/// A completion is a descriptor only where a ring makes it.
+#[cfg(not(target_os = "linux"))]
+fn socket_of(completion: Completion) -> io::Result<Socket> {
+    completion
+        .into_io()
+        .and_then(|_| Err(io::ErrorKind::Unsupported.into()))
+}
+
 /// Takes one connection.
 #[derive(Debug)]
 pub struct Accept {
@@ -105,12 +120,7 @@ unsafe impl OpCode for Accept {
         if let Some(socket) = self.accepted {
             return Ok(socket);
         }
-        #[cfg(target_os = "linux")]
-        return socket_of(completion);
-        #[cfg(not(target_os = "linux"))]
-        completion
-            .into_io()
-            .and_then(|_| Err(io::ErrorKind::NotConnected.into()))
+        socket_of(completion)
     }
 
     fn orphan(self, completion: Completion) {
@@ -143,18 +153,6 @@ impl AcceptMulti {
             arrived: VecDeque::new(),
         }
     }
-
-    #[cfg(target_os = "linux")]
-    fn take(completion: Completion) -> io::Result<Socket> {
-        socket_of(completion)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn take(completion: Completion) -> io::Result<Socket> {
-        completion
-            .into_io()
-            .and_then(|_| Err(io::ErrorKind::Unsupported.into()))
-    }
 }
 
 // SAFETY: the entry names no memory, and the payload keeps the listener open.
@@ -175,12 +173,12 @@ unsafe impl OpCode for AcceptMulti {
     }
 
     fn complete(self, completion: Completion) -> io::Result<Socket> {
-        Self::take(completion)
+        socket_of(completion)
     }
 
     fn orphan(self, completion: Completion) {
         for completion in self.arrived.iter().copied().chain([completion]) {
-            if let Ok(socket) = Self::take(completion) {
+            if let Ok(socket) = socket_of(completion) {
                 self.backlog.put(socket);
             }
         }
@@ -195,6 +193,6 @@ impl MultiCode for AcceptMulti {
     type Item = io::Result<Socket>;
 
     fn next(&mut self) -> Option<io::Result<Socket>> {
-        self.arrived.pop_front().map(Self::take)
+        self.arrived.pop_front().map(socket_of)
     }
 }

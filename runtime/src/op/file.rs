@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io;
 
-use super::{Attempt, OpCode, Shared};
+use super::{OpCode, Shared};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, request_len};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
@@ -101,7 +101,8 @@ unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
     }
 
     #[cfg(target_os = "linux")]
-    fn attempt(&mut self) -> Attempt {
+    fn attempt(&mut self) -> super::Attempt {
+        use super::Attempt;
         use std::os::fd::AsRawFd;
         let fd = self.file.as_raw_fd();
         let Lent { start, len } = self.space();

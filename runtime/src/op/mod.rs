@@ -52,10 +52,8 @@ pub use recv::{Recv, RecvLease, RecvMulti, Spill};
 pub use send::{Send, send_now};
 pub use shared::Shared;
 
-#[cfg(target_os = "linux")]
-use crate::driver::Sqe;
-use crate::driver::{Code, Completion, Driver, Interest, Job, Payload, Route, SlotId};
-use crate::sys::RawSource;
+use crate::driver::{Code, Completion, Driver, Interest, Job, Payload, Route, SlotId, Sqe};
+use crate::sys::{self, RawSource};
 
 /// How an attempt went.
 #[derive(Debug)]
@@ -99,6 +97,13 @@ pub unsafe trait OpCode: Sized + 'static {
     #[cfg(target_os = "linux")]
     #[doc(hidden)]
     fn entry(&mut self) -> Sqe;
+
+    /// The entry that asks the ring for it, where no system has one.
+    #[cfg(not(target_os = "linux"))]
+    #[doc(hidden)]
+    fn entry(&mut self) -> Sqe {
+        unreachable!("nothing is routed to a ring here")
+    }
 
     /// Whether to attempt it directly even where there is a ring.
     #[doc(hidden)]
@@ -267,13 +272,10 @@ impl<T: OpCode> Op<T> {
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
         let payload = unsafe { place.as_mut() };
         match route {
-            #[cfg(target_os = "linux")]
             Route::Ring => {
                 let sqe = payload.0.entry();
                 self.driver.push(slot, sqe);
             }
-            #[cfg(not(target_os = "linux"))]
-            Route::Ring => unreachable!("rings are Linux's"),
             Route::Attempt => match payload.0.watched() {
                 Some((source, interest)) => self.driver.watch(slot, source, interest),
                 None => self.driver.refuse(slot),
@@ -288,11 +290,7 @@ impl<T: OpCode> Op<T> {
 }
 
 fn canceled() -> io::Error {
-    #[cfg(unix)]
-    const CODE: i32 = libc::ECANCELED;
-    #[cfg(windows)]
-    const CODE: i32 = 995;
-    io::Error::from_raw_os_error(CODE)
+    io::Error::from_raw_os_error(sys::CANCELED)
 }
 
 impl<T: OpCode> Future for Op<T> {
@@ -441,9 +439,8 @@ impl<T: MultiCode> Multi<T> {
             }
         };
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
-        let _payload = unsafe { place.as_mut() };
-        #[cfg(target_os = "linux")]
-        self.driver.push(slot, _payload.0.entry());
+        let payload = unsafe { place.as_mut() };
+        self.driver.push(slot, payload.0.entry());
         self.slot = Some(slot);
         Ok(())
     }

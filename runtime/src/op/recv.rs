@@ -5,6 +5,17 @@
 //! Received bytes belong to the stream, not to the future that asked for them. What arrives for a
 //! receive that was dropped goes to the stream's [`Spill`], and the next receive takes it from there;
 //! until that dropped receive has answered, no other may start, so the order is kept.
+//!
+//! # Invariants
+//!
+//! 1. The entry of a [`Recv`] names the range of its buffer, which is stable by the promise of
+//!    [`IoBufMut`], owned by the payload, and not touched by us until the last completion.
+//! 2. A result that is not negative counts bytes that the kernel wrote from the start of that range;
+//!    that it does not exceed the range is checked before the buffer is told.
+//! 3. The entry of a [`RecvMulti`] names no memory, only the group of buffers that the driver has
+//!    registered and keeps until nothing is in flight. Each completion with a buffer is made into one
+//!    lease, in `complete`, `orphan` or `next`, whichever it goes to.
+//! 4. Every payload is a holder of its socket, so the descriptor in the entry stays open.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,10 +27,11 @@ use std::task::Waker;
 use socket2::Socket;
 
 use super::{Attempt, MultiCode, OpCode, Ready, Shared};
-use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided, request_len};
+use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
+use crate::sys;
 
 /// Bytes of a stream that were received for nobody, and whether more may come.
 #[derive(Debug, Default)]
@@ -60,6 +72,7 @@ impl Spill {
         }
     }
 
+    #[cfg(target_os = "linux")]
     fn begin(&self) {
         self.in_flight.set(self.in_flight.get() + 1);
     }
@@ -108,7 +121,7 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
         self.begun = true;
         self.spill.begin();
         let fd = io_uring::types::Fd(self.socket.as_raw_fd());
-        let len = request_len(self.buf.bytes_total());
+        let len = crate::buf::request_len(self.buf.bytes_total());
         io_uring::opcode::Recv::new(fd, self.buf.stable_mut_ptr(), len)
             .build()
             .into()
@@ -184,19 +197,13 @@ impl RecvLease {
     }
 }
 
-/// `MSG_DONTWAIT`; elsewhere the socket itself does not block.
-#[cfg(unix)]
-const NOW: i32 = libc::MSG_DONTWAIT;
-#[cfg(windows)]
-const NOW: i32 = 0;
-
 /// Receives what is there.
 pub(crate) fn recv_now(socket: &Socket, space: &mut [u8]) -> io::Result<usize> {
     let start = space.as_mut_ptr().cast::<MaybeUninit<u8>>();
     // SAFETY: initialised bytes may be viewed as possibly uninitialised ones, since a receive only
     // ever writes initialised bytes.
     let space = unsafe { std::slice::from_raw_parts_mut(start, space.len()) };
-    socket.recv_with_flags(space, NOW)
+    socket.recv_with_flags(space, sys::MSG_NOW)
 }
 
 // SAFETY: it is never given to the kernel, only attempted.
@@ -252,14 +259,24 @@ impl RecvMulti {
     /// The lease, or `None` at the end of the stream.
     fn lease(provided: &Rc<Provided>, completion: Completion) -> io::Result<Option<Lease>> {
         let received = completion.into_io();
-        #[cfg(target_os = "linux")]
-        if let Some(id) = io_uring::cqueue::buffer_select(completion.flags) {
+        if let Some(id) = buffer_of(completion) {
             let lease = provided.received(id, received.as_ref().copied().unwrap_or(0));
             return received.map(|bytes| (bytes > 0).then_some(lease));
         }
-        let _ = provided;
         received.map(|_| None)
     }
+}
+
+/// The provided buffer that the kernel chose.
+#[cfg(target_os = "linux")]
+fn buffer_of(completion: Completion) -> Option<u16> {
+    io_uring::cqueue::buffer_select(completion.flags)
+}
+
+/// Only a ring chooses buffers.
+#[cfg(not(target_os = "linux"))]
+fn buffer_of(_completion: Completion) -> Option<u16> {
+    None
 }
 
 // SAFETY: the entry names no memory but the registered buffers, which the driver keeps; the payload

@@ -1,13 +1,21 @@
 #![expect(unsafe_code, reason = "lends a buffer to the kernel")]
 //! `send`: sends from an owned buffer, `IORING_OP_SEND`.
+//!
+//! # Invariants
+//!
+//! 1. The entry names initialised bytes of the buffer, which is stable by the promise of [`IoBuf`],
+//!    owned by the payload, and not changed until the last completion.
+//! 2. `from` is at most the number of initialised bytes: [`Send::new`] has checked it.
+//! 3. The payload is a holder of the socket, so the descriptor in the entry stays open.
 
 use socket2::Socket;
 
 use super::{Attempt, OpCode, Ready, Shared};
-use crate::buf::{BufError, BufResult, IoBuf, request_len};
+use crate::buf::{BufError, BufResult, IoBuf};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
+use crate::sys;
 
 /// Sends the initialised bytes of a buffer from `from` on; may send fewer.
 #[derive(Debug)]
@@ -50,14 +58,8 @@ const FLAGS: i32 = 0;
 ///
 /// `WouldBlock` where it takes nothing now; else the connection's.
 pub fn send_now(socket: &Socket, bytes: &[u8]) -> std::io::Result<usize> {
-    socket.send_with_flags(bytes, FLAGS | NOW)
+    socket.send_with_flags(bytes, FLAGS | sys::MSG_NOW)
 }
-
-/// `MSG_DONTWAIT`; elsewhere the socket itself does not block.
-#[cfg(unix)]
-const NOW: i32 = libc::MSG_DONTWAIT;
-#[cfg(windows)]
-const NOW: i32 = 0;
 
 // SAFETY: the buffer's range is stable and owned by the payload, which also keeps the socket open.
 #[expect(private_interfaces, reason = "see the trait")]
@@ -70,7 +72,8 @@ unsafe impl<B: IoBuf> OpCode for Send<B> {
         use std::os::fd::AsRawFd;
         let fd = io_uring::types::Fd(self.socket.as_raw_fd());
         let bytes = &self.buf.as_init()[self.from..];
-        io_uring::opcode::Send::new(fd, bytes.as_ptr(), request_len(bytes.len()))
+        let len = crate::buf::request_len(bytes.len());
+        io_uring::opcode::Send::new(fd, bytes.as_ptr(), len)
             .flags(FLAGS)
             .build()
             .into()

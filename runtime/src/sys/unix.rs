@@ -20,6 +20,14 @@ impl<T: AsFd + 'static> Source for T {
     }
 }
 
+/// What an operation that was cancelled answers.
+pub(crate) const CANCELED: i32 = libc::ECANCELED;
+/// What an operation that there was no room for answers.
+pub(crate) const AGAIN: i32 = libc::EAGAIN;
+
+/// For a receive or a send that must not wait, whatever the socket's own mode.
+pub(crate) const MSG_NOW: i32 = libc::MSG_DONTWAIT;
+
 /// `pread(2)`.
 pub(crate) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(buf, offset)

@@ -26,6 +26,14 @@ impl Source for File {
     }
 }
 
+/// What an operation that was cancelled answers: `ERROR_OPERATION_ABORTED`.
+pub(crate) const CANCELED: i32 = 995;
+/// What an operation that there was no room for answers: `ERROR_NOT_ENOUGH_QUOTA`.
+pub(crate) const AGAIN: i32 = 1816;
+
+/// For a receive or a send that must not wait: here the socket itself does not block.
+pub(crate) const MSG_NOW: i32 = 0;
+
 /// A read at an offset; unlike on Unix it moves the file's cursor, which nothing here uses.
 pub(crate) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     file.seek_read(buf, offset)
