@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["executor"],
     &["context"],
     &["op"],
-    &["time", "signal", "process", "sync", "group"],
+    &["blocking", "time", "signal", "process", "sync", "group"],
     &["runtime", "builder", "shard"],
     &["lib"],
 ];

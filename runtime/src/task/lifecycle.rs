@@ -3,6 +3,13 @@
 //! No code here depends on the type of the future. What runs code of a user (a poll, a drop, a
 //! waker) contains its panics, and before each such call the state is one that may be found by
 //! whatever that code calls: another wake, an abort, a spawn, the drop of the join handle.
+//!
+//! # Invariants
+//!
+//! 1. A future is polled only between the bit RUNNING being set and cleared by the same frame, so
+//!    never twice at once; and only on its owner's thread, since only an `OwnerRef` leads here.
+//! 2. A future is dropped once: by the poll that completes it, or by `cancel`, which sets COMPLETE
+//!    first and is not called on a task that is COMPLETE or whose poll is on the stack.
 
 #![expect(unsafe_code, reason = "calls into the cell's own functions")]
 
