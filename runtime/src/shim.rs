@@ -3,6 +3,9 @@
 //! The second half is [`proven`]: the few orderings the models prove necessary, each a named thing
 //! that can be weakened on its own (`--cfg loom --cfg annulet_weaken="sleep"`), so that it can be
 //! shown that the models would see the mistake. Outside loom the switch does nothing.
+//!
+//! [`planted`] does the same for the tests on a real kernel: mistakes that can be made on purpose, to
+//! show that those tests would see them.
 
 #[cfg(not(loom))]
 pub(crate) use self::std_shim::{
@@ -202,4 +205,13 @@ pub(crate) mod proven {
         head.store(closed, Ordering::Relaxed);
         taken
     }
+}
+
+/// Mistakes of ownership that are made on purpose by `--cfg annulet_weaken="NAME"`, and not otherwise.
+pub(crate) mod planted {
+    /// A dropped operation's payload is freed at once and not at its last completion. Weaken with
+    /// `payload`.
+    pub(crate) const PAYLOAD_FREED_AT_DROP: bool = cfg!(annulet_weaken = "payload");
+    /// A provided buffer goes back as soon as it is leased. Weaken with `lease`.
+    pub(crate) const LEASE_GIVEN_BACK_AT_ONCE: bool = cfg!(annulet_weaken = "lease");
 }

@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::IoBuf;
+use crate::shim::planted;
 use memory::Memory;
 
 #[cfg(target_os = "linux")]
@@ -146,6 +147,9 @@ impl Provided {
 
     fn lease(self: &Rc<Self>, id: u16, bytes: usize) -> Lease {
         self.leased.set(self.leased.get() + 1);
+        if planted::LEASE_GIVEN_BACK_AT_ONCE {
+            self.put_back(id);
+        }
         Lease {
             pool: Rc::clone(self),
             id,
@@ -167,15 +171,22 @@ impl Provided {
     fn give_back(&self, id: Option<u16>) {
         self.leased.set(self.leased.get() - 1);
         let Some(id) = id else { return };
-        if self.lent.get() {
-            self.memory.publish(id, self.buffer_bytes);
-        } else {
-            self.free.borrow_mut().push(id);
+        if !planted::LEASE_GIVEN_BACK_AT_ONCE {
+            self.put_back(id);
         }
         if !self.waiting.borrow().is_empty() {
             for waker in std::mem::take(&mut *self.waiting.borrow_mut()) {
                 waker.wake();
             }
+        }
+    }
+
+    fn put_back(&self, id: u16) {
+        if self.lent.get() {
+            #[cfg(target_os = "linux")]
+            self.memory.publish(id, self.buffer_bytes);
+        } else {
+            self.free.borrow_mut().push(id);
         }
     }
 

@@ -56,6 +56,7 @@ pub(crate) use uring::Sqe;
 
 use crate::buf::Provided;
 use crate::pool::Pool;
+use crate::shim::planted;
 use crate::sys::RawSource;
 use offload::Offload;
 use slots::{Delivered, Orphaned, Slots};
@@ -464,6 +465,12 @@ impl Driver {
             Orphaned::Cancel(waker) => {
                 self.cancel_backend(id);
                 drop(waker);
+                if planted::PAYLOAD_FREED_AT_DROP
+                    && let Delivered::Orphan(id, completion) =
+                        self.0.slots.deliver(id, Completion::UNSUPPORTED, false)
+                {
+                    self.0.slots.finish(id, completion);
+                }
             }
             Orphaned::Finish(completion, waker) => {
                 drop(waker);
