@@ -224,7 +224,7 @@ impl File {
         );
         let answer = std::future::poll_fn(|cx| {
             let polled = std::pin::Pin::new(&mut op).poll(cx);
-            if polled.is_pending() && cached {
+            if polled.is_pending() && cached && op.is_in_flight() {
                 // A miss: the disk is asked, and the next reads ask it at once.
                 self.cold.set(RETRY_AFTER);
             }

@@ -5,8 +5,8 @@
 //! 1. read the clock once
 //! 2. take what came from other threads
 //! 3. wake the timers that are due
-//! 4. run ready tasks until none is left, the time budget is spent, or completions have waited for a
-//!    tenth of it
+//! 4. run ready tasks until none is left, the budget of time or of direct attempts is spent, or
+//!    completions have waited for a tenth of it
 //! 5. nothing ready: spin if recent waits were short, looking at memory alone
 //! 6. one `enter`: submit all, and wait only if nothing is ready; then deliver what has come
 //!
@@ -206,7 +206,9 @@ impl Runtime {
         self.timers.advance(started);
         let _end = executor.run(|| {
             let spent = clock.now_ns() - started;
-            spent >= self.budget_ns || (spent >= self.budget_ns / 10 && driver.peek())
+            spent >= self.budget_ns
+                || driver.attempts_are_spent()
+                || (spent >= self.budget_ns / 10 && driver.peek())
         });
         if view.is_done() || executor.has_ready() || executor.inbox_pending() {
             self.park(Some(Duration::ZERO));

@@ -9,13 +9,15 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared};
 use annulet_runtime::{Code, Context, Feature};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::receive::is_cancelled;
 use super::stream::TcpStream;
+use super::turns::Turns;
 use crate::addr::{ToAddrs, lookup};
 
 /// Connections that the kernel queues for a listener.
@@ -26,6 +28,7 @@ const BACKLOG: i32 = 1024;
 pub struct TcpListener {
     socket: Shared<Socket>,
     backlog: Rc<Backlog>,
+    turns: Turns,
     multi: RefCell<Option<Multi<AcceptMulti>>>,
     single: RefCell<Option<Op<Accept>>>,
 }
@@ -99,6 +102,7 @@ impl TcpListener {
         Ok(Self {
             socket: Shared::new(context.driver(), socket),
             backlog: Rc::default(),
+            turns: Turns::default(),
             multi: RefCell::new(None),
             single: RefCell::new(None),
         })
@@ -119,12 +123,17 @@ impl TcpListener {
     /// One multishot `IORING_OP_ACCEPT` (Linux 5.19) for all connections; without it, one entry for
     /// each (5.5); on the `poll` driver, `accept(2)` when the listener is readable.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let socket = poll_fn(|cx| self.poll_accept(cx)).await?;
-        let peer = socket
-            .peer_addr()?
-            .as_socket()
-            .ok_or(io::ErrorKind::InvalidData)?;
-        Ok((TcpStream::from_socket(self.socket.driver(), socket)?, peer))
+        let turn = self.turns.join();
+        loop {
+            let socket = poll_fn(|cx| turn.note(self.poll_accept(cx), cx)).await?;
+            let peer = match socket.peer_addr() {
+                Ok(peer) => peer.as_socket().ok_or(io::ErrorKind::InvalidData)?,
+                // It was reset before anybody looked: no connection, and no fault of the listener.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => continue,
+                Err(error) => return Err(error),
+            };
+            return Ok((TcpStream::from_socket(self.socket.driver(), socket)?, peer));
+        }
     }
 
     fn poll_accept(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
@@ -132,8 +141,7 @@ impl TcpListener {
             return Poll::Ready(Ok(socket));
         }
         let driver = self.socket.driver();
-        let multishot =
-            driver.report().codes.contains(&Code::AcceptMulti) && driver.has(Feature::Multishot);
+        let multishot = driver.has_code(Code::AcceptMulti) && driver.has(Feature::Multishot);
         if multishot {
             self.poll_multi(cx)
         } else {
@@ -143,19 +151,24 @@ impl TcpListener {
 
     fn poll_multi(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
         let mut multi = self.multi.borrow_mut();
-        let armed = multi.get_or_insert_with(|| {
-            Multi::new(
-                self.socket.driver(),
-                AcceptMulti::new(&self.socket, &self.backlog),
-            )
-        });
-        match armed.poll_next(cx) {
-            Poll::Ready(Ok(accepted)) => Poll::Ready(accepted),
-            Poll::Ready(Err(last)) => {
-                *multi = None;
-                Poll::Ready(last)
+        loop {
+            let armed = multi.get_or_insert_with(|| {
+                Multi::new(
+                    self.socket.driver(),
+                    AcceptMulti::new(&self.socket, &self.backlog),
+                )
+            });
+            match ready!(armed.poll_next(cx)) {
+                Ok(accepted) => return Poll::Ready(accepted),
+                Err(last) => {
+                    *multi = None;
+                    match last {
+                        // It was stopped while nobody accepted: armed again now.
+                        Err(error) if is_cancelled(&error) => {}
+                        last => return Poll::Ready(last),
+                    }
+                }
             }
-            Poll::Pending => Poll::Pending,
         }
     }
 

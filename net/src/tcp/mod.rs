@@ -4,6 +4,7 @@ mod listener;
 mod poll;
 mod receive;
 mod stream;
+mod turns;
 
 pub use listener::TcpListener;
 pub use stream::TcpStream;

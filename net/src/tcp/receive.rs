@@ -7,7 +7,8 @@
 //!
 //! Where the kernel can, reading by leases arms one multishot receive per stream, which stays armed
 //! between reads. Once armed, owned reads copy out of its leases as well. It ends by itself when the
-//! buffers of the shard run out, and is armed again when one comes back.
+//! buffers of the shard run out or the reader lags, and is armed again when one comes back or the
+//! reader has caught up.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -20,11 +21,23 @@ use annulet_runtime::op::{Multi, Op, RecvLease, RecvMulti, Shared, Spill};
 use annulet_runtime::{Code, Driver};
 use socket2::Socket;
 
+use super::turns::Turns;
+
 /// `ENOBUFS`: the shard's provided buffers have run out.
 #[cfg(target_os = "linux")]
 const NO_BUFFERS: i32 = 105;
 #[cfg(not(target_os = "linux"))]
 const NO_BUFFERS: i32 = i32::MIN;
+
+#[cfg(target_os = "linux")]
+const CANCELLED: i32 = 125;
+#[cfg(not(target_os = "linux"))]
+const CANCELLED: i32 = i32::MIN;
+
+/// `ECANCELED`: a multishot request was stopped because its consumer lagged.
+pub(super) fn is_cancelled(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(CANCELLED)
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
@@ -34,6 +47,7 @@ pub(super) struct Receiver {
     multi: RefCell<Option<Multi<RecvMulti>>>,
     single: RefCell<Option<Op<RecvLease>>>,
     ended: Cell<bool>,
+    pub(super) turns: Turns,
 }
 
 impl Receiver {
@@ -66,7 +80,7 @@ impl Receiver {
         if self.ended.get() {
             return Poll::Ready(Ok(None));
         }
-        let received = if socket.driver().report().codes.contains(&Code::RecvMulti) {
+        let received = if socket.driver().has_code(Code::RecvMulti) {
             self.poll_multi(socket, cx)
         } else {
             self.poll_single(socket, cx)
@@ -107,6 +121,8 @@ impl Receiver {
                         return Poll::Pending;
                     }
                 }
+                // It was stopped while nobody read: armed again now.
+                Err(error) if is_cancelled(&error) => {}
                 other => return Poll::Ready(other),
             }
         }

@@ -111,7 +111,8 @@ impl TcpStream {
     /// One multishot `IORING_OP_RECV` with provided buffers (Linux 6.0) for all receives; without it,
     /// and on the `poll` driver, `recv(2)` when the stream is readable.
     pub async fn recv(&self) -> io::Result<Option<Lease>> {
-        poll_fn(|cx| self.receiver.poll_lease(&self.socket, cx)).await
+        let turn = self.receiver.turns.join();
+        poll_fn(|cx| turn.note(self.receiver.poll_lease(&self.socket, cx), cx)).await
     }
 
     /// Reads into `buf` from its first byte, at most its capacity, and sets its length to what was
@@ -143,12 +144,14 @@ impl TcpStream {
     }
 
     async fn read_engaged<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
+        let turn = self.receiver.turns.join();
         let read = poll_fn(|cx| {
             let receiver = &self.receiver;
-            buf.fill_with(|space| match receiver.poll_copy(&self.socket, cx, space) {
+            let read = buf.fill_with(|space| match receiver.poll_copy(&self.socket, cx, space) {
                 std::task::Poll::Ready(Ok(read)) => (read, std::task::Poll::Ready(Ok(read))),
                 other => (0, other),
-            })
+            });
+            turn.note(read, cx)
         });
         match read.await {
             Ok(read) => Ok((read, buf)),

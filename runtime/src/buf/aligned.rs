@@ -77,6 +77,7 @@ impl Aligned {
 impl Deref for Aligned {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `len` bytes are there and initialised (Invariant 2).
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
@@ -84,6 +85,7 @@ impl Deref for Aligned {
 }
 
 impl DerefMut for Aligned {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: `len` bytes are there and initialised (Invariant 2), and are ours alone.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
@@ -108,10 +110,12 @@ impl Drop for Aligned {
 
 // SAFETY: the bytes lie on the heap and stay there when the value moves (Invariant 1).
 unsafe impl IoBuf for Aligned {
+    #[inline]
     fn stable_ptr(&self) -> *const u8 {
         self.start.as_ptr()
     }
 
+    #[inline]
     fn bytes_init(&self) -> usize {
         self.len
     }
@@ -119,14 +123,17 @@ unsafe impl IoBuf for Aligned {
 
 // SAFETY: as above; all of the capacity is writable and ours alone.
 unsafe impl IoBufMut for Aligned {
+    #[inline]
     fn stable_mut_ptr(&mut self) -> *mut u8 {
         self.start.as_ptr()
     }
 
+    #[inline]
     fn bytes_total(&self) -> usize {
         self.capacity()
     }
 
+    #[inline]
     unsafe fn set_init(&mut self, bytes: usize) {
         self.set_len(bytes);
     }

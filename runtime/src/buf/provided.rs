@@ -1,10 +1,14 @@
 #![expect(unsafe_code, reason = "shares buffers with the kernel by turns")]
 //! Provided buffers: one pool per shard, from which a receive takes a buffer only when data is there.
 //!
-//! A buffer is free, lent out as a [`Lease`], or (while free, on a ring) in the kernel's hands. A
-//! lease gives its buffer back when it is dropped, exactly once, by its type. With io_uring the free
-//! buffers stand in a ring of entries that the kernel takes from; without it they stand in a list and
-//! the shard takes from it. Which of the two it is, is settled once by [`Provided::lend`].
+//! A buffer is free, on the ring for the kernel to take, or out as a [`Lease`]. A lease gives its
+//! buffer back when it is dropped, exactly once, by its type. Free buffers lie in a stack. Without
+//! io_uring the shard takes from it; with io_uring, which [`Provided::lend`] settles once, each turn
+//! of the loop moves buffers from there to the ring, up to a *target*.
+//!
+//! The target keeps few connections on few pages: the kernel takes from a ring in order and would
+//! otherwise go round through all the memory. It doubles when a turn takes more than half of it or
+//! finds the ring dry, and halves when for [`QUIET_TURNS`] no turn has taken an eighth.
 //!
 //! When the pool runs dry, who needed a buffer leaves a waker and is woken by the next lease that
 //! comes back.
@@ -36,14 +40,27 @@ mod memory;
 #[path = "provided_heap.rs"]
 mod memory;
 
+/// The least target.
+const TARGET_MIN: u16 = 64;
+/// Turns with receives after which the target may be lowered.
+const QUIET_TURNS: u16 = 1024;
+
 /// The pool.
 pub(crate) struct Provided {
     memory: Memory,
     buffers: u16,
     buffer_bytes: u32,
-    /// Ids that are free, while the pool is not lent to a ring.
+    /// Ids that are free; the last that came back goes out first.
     free: RefCell<Vec<u16>>,
     lent: Cell<bool>,
+    /// Buffers published that no completion has named yet.
+    on_ring: Cell<u16>,
+    /// How many a turn begins with on the ring.
+    target: Cell<u16>,
+    /// Taken by the kernel since the last refill.
+    taken: Cell<u16>,
+    /// The most taken in a turn of this quiet time, and the turns it has lasted.
+    quiet: Cell<(u16, u16)>,
     /// Leases alive.
     leased: Cell<usize>,
     waiting: RefCell<Vec<Waker>>,
@@ -78,47 +95,121 @@ impl Provided {
             buffer_bytes,
             free: RefCell::new((0..buffers).rev().collect()),
             lent: Cell::new(false),
+            on_ring: Cell::new(0),
+            target: Cell::new(buffers.min(TARGET_MIN)),
+            taken: Cell::new(0),
+            quiet: Cell::new((0, 0)),
             leased: Cell::new(0),
             waiting: RefCell::new(Vec::new()),
         })
     }
 
     /// Bytes of one buffer.
+    #[inline]
     pub(crate) fn buffer_bytes(&self) -> usize {
         self.buffer_bytes as usize
     }
 
     /// Leases that have not come back.
-    pub(crate) fn leased(&self) -> usize {
+    #[cfg(test)]
+    fn leased(&self) -> usize {
         self.leased.get()
     }
 
-    /// Gives all buffers to a ring: answers the address of its entries and their number.
+    /// Whether nothing can be received before a lease comes back.
+    #[inline]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.leased.get() > 0 && self.free.borrow().is_empty()
+    }
+
+    /// Puts the pool behind a ring: answers the address of its entries and their number.
     ///
     /// # Errors
     ///
-    /// `EBUSY` where the pool is lent already or a lease is out.
+    /// `EBUSY` where that is done already or a lease is out.
     #[cfg(target_os = "linux")]
     pub(crate) fn lend(&self) -> io::Result<(u64, u16)> {
         if self.lent.replace(true) || self.leased.get() > 0 {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
-        for id in self.free.borrow_mut().drain(..).rev() {
-            self.memory.publish(id, self.buffer_bytes);
-        }
+        self.refill();
         Ok((self.memory.entries_address(), self.buffers))
     }
 
-    /// Takes a free buffer, if the pool is not lent and has one.
+    /// The kernel has taken a buffer off the ring.
+    #[inline]
+    pub(crate) fn taken(&self) {
+        self.on_ring.set(self.on_ring.get().saturating_sub(1));
+        self.taken.set(self.taken.get().saturating_add(1));
+    }
+
+    /// A receive has found the ring without a buffer.
+    pub(crate) fn ran_dry(&self) {
+        self.grow();
+    }
+
+    fn grow(&self) {
+        let doubled = self.target.get().saturating_mul(2);
+        self.target.set(doubled.min(self.buffers));
+        self.quiet.set((0, 0));
+    }
+
+    /// Moves free buffers to the ring, up to the target; once in each turn of the loop.
+    #[inline]
+    pub(crate) fn refill(&self) {
+        let taken = self.taken.replace(0);
+        if self.lent.get() && (taken > 0 || self.on_ring.get() < self.target.get()) {
+            self.refill_after(taken);
+        }
+    }
+
+    fn refill_after(&self, taken: u16) {
+        if taken > self.target.get() / 2 {
+            self.grow();
+        } else {
+            self.rest(taken);
+        }
+        let before = self.on_ring.get();
+        let mut on_ring = before;
+        let mut free = self.free.borrow_mut();
+        while on_ring < self.target.get()
+            && let Some(id) = free.pop()
+        {
+            self.memory.stage(id, self.buffer_bytes);
+            on_ring += 1;
+        }
+        if on_ring > before {
+            self.memory.publish();
+            self.on_ring.set(on_ring);
+        }
+    }
+
+    /// Lowers the target after a long time of small turns.
+    fn rest(&self, taken: u16) {
+        let (most, turns) = self.quiet.get();
+        let most = most.max(taken);
+        if turns < QUIET_TURNS {
+            self.quiet.set((most, turns + 1));
+            return;
+        }
+        self.quiet.set((0, 0));
+        if most < self.target.get() / 8 {
+            let halved = self.target.get() / 2;
+            self.target.set(halved.max(TARGET_MIN.min(self.buffers)));
+        }
+    }
+
+    /// Takes a free buffer, if there is one.
     pub(crate) fn take(self: &Rc<Self>) -> Option<Lease> {
         let id = self.free.borrow_mut().pop()?;
         Some(self.lease(id, 0))
     }
 
-    /// Takes a free buffer; while all of them stand in a ring, makes one on the heap.
+    /// Takes a free buffer; behind a ring, which may have them all, else makes one on the heap.
     pub(crate) fn take_or_make(self: &Rc<Self>) -> Option<Lease> {
-        if !self.lent.get() {
-            return self.take();
+        let taken = self.take();
+        if taken.is_some() || !self.lent.get() {
+            return taken;
         }
         self.leased.set(self.leased.get() + 1);
         let own = Own::new(self.buffer_bytes());
@@ -132,6 +223,7 @@ impl Provided {
     }
 
     /// The lease of a buffer that a completion names, with `bytes` received into it.
+    #[inline]
     pub(crate) fn received(self: &Rc<Self>, id: u16, bytes: usize) -> Lease {
         assert!(
             id < self.buffers,
@@ -145,6 +237,7 @@ impl Provided {
         self.lease(id, bytes)
     }
 
+    #[inline]
     fn lease(self: &Rc<Self>, id: u16, bytes: usize) -> Lease {
         self.leased.set(self.leased.get() + 1);
         if planted::LEASE_GIVEN_BACK_AT_ONCE {
@@ -168,6 +261,7 @@ impl Provided {
     }
 
     /// Takes a lease's buffer back; `None` for one that was not the pool's.
+    #[inline]
     fn give_back(&self, id: Option<u16>) {
         self.leased.set(self.leased.get() - 1);
         let Some(id) = id else { return };
@@ -181,15 +275,12 @@ impl Provided {
         }
     }
 
+    #[inline]
     fn put_back(&self, id: u16) {
-        if self.lent.get() {
-            #[cfg(target_os = "linux")]
-            self.memory.publish(id, self.buffer_bytes);
-        } else {
-            self.free.borrow_mut().push(id);
-        }
+        self.free.borrow_mut().push(id);
     }
 
+    #[inline]
     fn buffer(&self, id: u16) -> NonNull<u8> {
         self.memory.buffer(id, self.buffer_bytes)
     }
@@ -212,6 +303,7 @@ impl Own {
 }
 
 impl Drop for Own {
+    #[inline]
     fn drop(&mut self) {
         let memory = NonNull::slice_from_raw_parts(self.first, self.bytes);
         // SAFETY: `new` leaked a box of exactly this range, and nobody else frees it.
@@ -234,6 +326,7 @@ pub struct Lease {
 }
 
 impl Lease {
+    #[inline]
     fn base(&self) -> NonNull<u8> {
         match &self.own {
             Some(own) => own.first,
@@ -246,6 +339,7 @@ impl Lease {
     /// # Panics
     ///
     /// If there are fewer.
+    #[inline]
     pub fn advance(&mut self, bytes: usize) {
         assert!(
             bytes <= self.len(),
@@ -255,6 +349,7 @@ impl Lease {
         self.start += u32::try_from(bytes).expect("less than a buffer");
     }
 
+    #[inline]
     fn first(&self) -> NonNull<u8> {
         // SAFETY: `start` never exceeds the buffer's size.
         unsafe { self.base().add(self.start as usize) }
@@ -281,6 +376,7 @@ impl Lease {
 impl Deref for Lease {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         let bytes = (self.end - self.start) as usize;
         // SAFETY: the lease owns the buffer; its memory starts zeroed, so all of it is initialised
@@ -290,6 +386,7 @@ impl Deref for Lease {
 }
 
 impl DerefMut for Lease {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         let bytes = (self.end - self.start) as usize;
         // SAFETY: as `deref`, and the lease is borrowed alone.
@@ -305,16 +402,19 @@ impl AsRef<[u8]> for Lease {
 
 // SAFETY: the pool's memory never moves, and the range changes only through `&mut self`.
 unsafe impl IoBuf for Lease {
+    #[inline]
     fn stable_ptr(&self) -> *const u8 {
         self.first().as_ptr()
     }
 
+    #[inline]
     fn bytes_init(&self) -> usize {
         self.len()
     }
 }
 
 impl Drop for Lease {
+    #[inline]
     fn drop(&mut self) {
         self.pool.give_back(self.own.is_none().then_some(self.id));
     }

@@ -31,8 +31,13 @@ impl Memory {
         }
     }
 
-    /// Gives a buffer to the kernel, which here has no ring to take it from.
-    pub(super) fn publish(&self, _id: u16, _buffer_bytes: u32) {
+    /// Would write the entry of a buffer, had a ring of entries been lent to a kernel.
+    pub(super) fn stage(&self, _id: u16, _buffer_bytes: u32) {
+        unreachable!("a pool without a ring of entries is never lent")
+    }
+
+    /// As [`stage`](Self::stage).
+    pub(super) fn publish(&self) {
         unreachable!("a pool without a ring of entries is never lent")
     }
 }

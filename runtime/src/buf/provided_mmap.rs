@@ -37,6 +37,7 @@ impl Memory {
         })
     }
 
+    #[inline]
     pub(super) fn buffer(&self, id: u16, buffer_bytes: u32) -> NonNull<u8> {
         // SAFETY: ids are below the number of buffers, so the offset lies inside (Invariant 1).
         unsafe {
@@ -50,8 +51,8 @@ impl Memory {
         self.entries.base().addr().get() as u64
     }
 
-    /// Gives a buffer to the kernel.
-    pub(super) fn publish(&self, id: u16, buffer_bytes: u32) {
+    /// Writes the entry of a buffer that is to go to the kernel with the next [`publish`](Self::publish).
+    pub(super) fn stage(&self, id: u16, buffer_bytes: u32) {
         let tail = self.tail.get();
         let base: NonNull<BufRingEntry> = self.entries.base().cast();
         // SAFETY: masked, the place lies inside the table (Invariant 1).
@@ -61,12 +62,16 @@ impl Memory {
         entry.set_addr(self.buffer(id, buffer_bytes).addr().get() as u64);
         entry.set_len(buffer_bytes);
         entry.set_bid(id);
-        let next = tail.wrapping_add(1);
-        self.tail.set(next);
+        self.tail.set(tail.wrapping_add(1));
+    }
+
+    /// Gives the staged buffers to the kernel.
+    pub(super) fn publish(&self) {
+        let base: NonNull<BufRingEntry> = self.entries.base().cast();
         // SAFETY: the table starts at `base`.
         let shared = unsafe { BufRingEntry::tail(base.as_ptr()) };
         // SAFETY: the tail is an aligned `u16` inside the mapping, written by this thread alone.
         let shared = unsafe { AtomicU16::from_ptr(shared.cast_mut()) };
-        shared.store(next, Ordering::Release);
+        shared.store(self.tail.get(), Ordering::Release);
     }
 }

@@ -180,12 +180,14 @@ impl Mask {
 
     /// Whether the feature is in the set.
     #[must_use]
+    #[inline]
     pub const fn has(self, feature: Feature) -> bool {
         self.features & feature.bit() != 0
     }
 
     /// Whether the opcode is in the set.
     #[must_use]
+    #[inline]
     pub const fn has_code(self, code: Code) -> bool {
         self.codes & code.bit() != 0
     }

@@ -38,7 +38,7 @@ mod uring;
 #[cfg(target_os = "linux")]
 mod uring;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -49,7 +49,7 @@ use std::time::{Duration, Instant};
 pub use config::{Choice, Config, DriverKind, DriverReport};
 pub use features::{Code, Feature, Mask};
 pub(crate) use offload::Job;
-pub(crate) use slots::{Completion, Payload, SlotId};
+pub(crate) use slots::{Completion, Flow, Payload, SlotId};
 #[cfg(target_os = "linux")]
 pub(crate) use uring::BUFFER_GROUP;
 pub(crate) use uring::Sqe;
@@ -112,6 +112,7 @@ pub(crate) struct Counters {
     no_buffers: Cell<u64>,
 }
 
+#[inline]
 fn bump(counter: &Cell<u64>, by: u64) {
     counter.set(counter.get().wrapping_add(by));
 }
@@ -148,12 +149,21 @@ macro_rules! each {
     };
 }
 
-/// What a backend delivers into: the slots, and the lists of what to do once it is not borrowed.
+/// What a backend delivers into: the slots, and what is to do once it is not borrowed.
 pub(crate) struct Sink<'a> {
     slots: &'a Slots,
     counters: &'a Counters,
-    wake: &'a mut Vec<Waker>,
-    finish: &'a mut Vec<(SlotId, Completion)>,
+    todo: &'a mut Todo,
+}
+
+/// What a reap leaves to be done.
+#[derive(Default)]
+struct Todo {
+    wake: Vec<Waker>,
+    /// Orphans and their last completions.
+    finish: Vec<(SlotId, Completion)>,
+    /// Multishot operations whose consumers lag.
+    stop: Vec<SlotId>,
 }
 
 impl Sink<'_> {
@@ -161,9 +171,13 @@ impl Sink<'_> {
     fn deliver(&mut self, id: SlotId, completion: Completion, more: bool) {
         bump(&self.counters.completed, 1);
         match self.slots.deliver(id, completion, more) {
-            Delivered::Wake(Some(waker)) => self.wake.push(waker),
+            Delivered::Wake(Some(waker)) => self.todo.wake.push(waker),
             Delivered::Wake(None) | Delivered::Stale => {}
-            Delivered::Orphan(id, completion) => self.finish.push((id, completion)),
+            Delivered::Stop(waker) => {
+                self.todo.wake.extend(waker);
+                self.todo.stop.push(id);
+            }
+            Delivered::Orphan(id, completion) => self.todo.finish.push((id, completion)),
         }
     }
 }
@@ -174,10 +188,9 @@ struct Inner {
     counters: Counters,
     report: DriverReport,
     features: Mask,
-    provided: RefCell<Option<Rc<Provided>>>,
+    provided: OnceCell<Rc<Provided>>,
     offload: Offload,
-    wake: RefCell<Vec<Waker>>,
-    finish: RefCell<Vec<(SlotId, Completion)>>,
+    todo: RefCell<Todo>,
     shut_down: Cell<bool>,
     /// Attempts left in this tick before an operation must yield to the others.
     attempts_left: Cell<u32>,
@@ -209,16 +222,19 @@ impl Driver {
             counters: Counters::default(),
             report,
             features,
-            provided: RefCell::new(None),
+            provided: OnceCell::new(),
             offload: Offload::new(pool),
-            wake: RefCell::new(Vec::new()),
-            finish: RefCell::new(Vec::new()),
+            todo: RefCell::default(),
             shut_down: Cell::new(false),
             attempts_left: Cell::new(ATTEMPTS_PER_TICK),
         };
         let driver = Self(Rc::new(inner));
         let provided = driver.make_provided(config)?;
-        *driver.0.provided.borrow_mut() = Some(Rc::new(provided));
+        driver
+            .0
+            .provided
+            .set(Rc::new(provided))
+            .expect("set once, here");
         Ok(driver)
     }
 
@@ -235,18 +251,21 @@ impl Driver {
 
     /// Which driver this is, and why not a better one.
     #[must_use]
+    #[inline]
     pub fn report(&self) -> &DriverReport {
         &self.0.report
     }
 
     /// Which backend runs.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> DriverKind {
         self.0.report.kind
     }
 
     /// The counters as they stand.
     #[must_use]
+    #[inline]
     pub fn stats(&self) -> DriverStats {
         let counters = &self.0.counters;
         DriverStats {
@@ -262,14 +281,23 @@ impl Driver {
 
     /// Operations whose last completion has not come or has not been taken.
     #[must_use]
+    #[inline]
     pub fn in_flight(&self) -> usize {
         self.0.slots.live()
     }
 
     /// Whether a feature works here and is not masked.
     #[must_use]
+    #[inline]
     pub fn has(&self, feature: Feature) -> bool {
         self.0.features.has(feature)
+    }
+
+    /// Whether operations of this code go to the ring.
+    #[inline]
+    #[must_use]
+    pub fn has_code(&self, code: Code) -> bool {
+        self.kind() == DriverKind::Uring && self.0.features.has_code(code)
     }
 
     /// Whether sockets must be set non-blocking for this driver.
@@ -279,9 +307,9 @@ impl Driver {
     }
 
     /// The buffers that receives without a buffer of their own take theirs from.
-    pub(crate) fn provided(&self) -> Rc<Provided> {
-        let provided = self.0.provided.borrow();
-        Rc::clone(provided.as_ref().expect("made with the driver"))
+    #[inline]
+    pub(crate) fn provided(&self) -> &Rc<Provided> {
+        self.0.provided.get().expect("made with the driver")
     }
 
     /// Fills a lease with bytes that are at hand already; `None`, and the waker is left, if no buffer
@@ -311,7 +339,7 @@ impl Driver {
     pub fn wait_for_buffers(&self, waker: &Waker) -> bool {
         let provided = self.provided();
         self.count_no_buffers();
-        let out = provided.leased() > 0;
+        let out = provided.is_exhausted();
         if out {
             provided.wait(waker);
         }
@@ -320,11 +348,13 @@ impl Driver {
 
     pub(crate) fn count_no_buffers(&self) {
         bump(&self.0.counters.no_buffers, 1);
+        self.provided().ran_dry();
     }
 
     /// How operations of this code are done here.
+    #[inline]
     pub(crate) fn route(&self, code: Code) -> Route {
-        if self.kind() == DriverKind::Uring && self.0.features.has_code(code) {
+        if self.has_code(code) {
             return Route::Ring;
         }
         match code {
@@ -341,6 +371,7 @@ impl Driver {
     }
 
     /// Counts one direct attempt; false when this tick has had its share and the caller must yield.
+    #[inline]
     pub(crate) fn attempt(&self) -> bool {
         let left = self.0.attempts_left.get();
         self.0.attempts_left.set(left.saturating_sub(1));
@@ -348,6 +379,12 @@ impl Driver {
         left > 0
     }
 
+    /// Whether operations yield until the next tick because this one has had its share of attempts.
+    pub(crate) fn attempts_are_spent(&self) -> bool {
+        self.0.attempts_left.get() == 0
+    }
+
+    #[inline]
     pub(crate) fn is_shut_down(&self) -> bool {
         self.0.shut_down.get()
     }
@@ -368,6 +405,7 @@ impl Driver {
     }
 
     /// Submits the entry of a slot.
+    #[inline]
     pub(crate) fn push(&self, id: SlotId, sqe: Sqe) {
         bump(&self.0.counters.submitted, 1);
         match &mut *self.0.backend.borrow_mut() {
@@ -517,14 +555,13 @@ impl Driver {
     /// the timeout; then delivers all that has come and wakes who waits for it.
     pub(crate) fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.0.attempts_left.set(ATTEMPTS_PER_TICK);
+        self.provided().refill();
         let parked = {
-            let mut wake = self.0.wake.borrow_mut();
-            let mut finish = self.0.finish.borrow_mut();
+            let mut todo = self.0.todo.borrow_mut();
             let mut sink = Sink {
                 slots: &self.0.slots,
                 counters: &self.0.counters,
-                wake: &mut wake,
-                finish: &mut finish,
+                todo: &mut todo,
             };
             let parked = each!(
                 &mut *self.0.backend.borrow_mut(),
@@ -539,19 +576,18 @@ impl Driver {
 
     /// Wakes and finishes what a reap has collected. No borrow is held while user code runs.
     fn settle(&self) {
-        let mut finish = std::mem::take(&mut *self.0.finish.borrow_mut());
-        for (id, completion) in finish.drain(..) {
+        let mut todo = self.0.todo.take();
+        for id in todo.stop.drain(..) {
+            self.cancel(id);
+        }
+        for (id, completion) in todo.finish.drain(..) {
             contain(|| self.0.slots.finish(id, completion));
         }
-        let mut wake = std::mem::take(&mut *self.0.wake.borrow_mut());
-        for waker in wake.drain(..) {
+        for waker in todo.wake.drain(..) {
             contain(|| waker.wake());
         }
-        // The lists keep their capacity; what user code added meanwhile is not lost.
-        finish.append(&mut self.0.finish.borrow_mut());
-        *self.0.finish.borrow_mut() = finish;
-        wake.append(&mut self.0.wake.borrow_mut());
-        *self.0.wake.borrow_mut() = wake;
+        // The lists keep their capacity. Nothing has been added meanwhile: only a reap adds.
+        self.0.todo.replace(todo);
     }
 
     /// Ends the driver: refuses work, cancels all, reaps until nothing is left or `grace` is over.

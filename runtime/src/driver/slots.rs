@@ -53,12 +53,14 @@ pub(crate) struct SlotId {
 
 impl SlotId {
     /// The lower 56 bits of an entry's `user_data`.
+    #[inline]
     pub(crate) fn to_bits(self) -> u64 {
         (u64::from(self.generation) << INDEX_BITS) | u64::from(self.index)
     }
 
     /// The inverse of [`to_bits`](Self::to_bits); any value is allowed and at worst names no slot.
     #[cfg(target_os = "linux")]
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> Self {
         let index = u32::try_from(bits & ((1 << INDEX_BITS) - 1)).expect("masked to 24 bits");
         let generation =
@@ -100,6 +102,7 @@ impl Completion {
     }
 
     /// The result as the standard library would give it.
+    #[inline]
     pub(crate) fn into_io(self) -> std::io::Result<usize> {
         usize::try_from(self.result).map_err(|_| {
             let code = i32::try_from(-self.result).unwrap_or(EIO);
@@ -114,16 +117,25 @@ const EIO: i32 = 5;
 /// How a slot deals with a payload whose type it does not know.
 pub(crate) struct VTable {
     /// Takes one completion that more will follow (multishot). May touch only what the payload's
-    /// entry did not lend to the kernel.
-    more: unsafe fn(NonNull<u8>, Completion),
+    /// entry did not lend to the kernel. Answers what to do about those that would follow.
+    more: unsafe fn(NonNull<u8>, Completion) -> Flow,
     /// Consumes the payload of an orphan with its last completion.
     finish: unsafe fn(NonNull<u8>, Completion),
+}
+
+/// Whether a multishot operation wants more completions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flow {
+    /// It takes what comes.
+    Open,
+    /// Its consumer lags: it is to be cancelled, and armed again once what came is consumed.
+    Stop,
 }
 
 /// What the table needs to know of a payload.
 pub(crate) trait Payload: Sized + 'static {
     /// One of several completions.
-    fn more(&mut self, completion: Completion);
+    fn more(&mut self, completion: Completion) -> Flow;
     /// The last completion, with nobody waiting.
     fn finish(self, completion: Completion);
 }
@@ -133,11 +145,11 @@ const fn boxed<T>() -> bool {
     size_of::<T>() > INLINE_BYTES || align_of::<T>() > align_of::<Inline>()
 }
 
-unsafe fn more<T: Payload>(place: NonNull<u8>, completion: Completion) {
+unsafe fn more<T: Payload>(place: NonNull<u8>, completion: Completion) -> Flow {
     // SAFETY: the vtable was made for `T` (Invariant 2).
     let mut payload = unsafe { payload_at::<T>(place) };
     // SAFETY: the payload is valid, and the shard alone is here (Invariant 3).
-    unsafe { payload.as_mut() }.more(completion);
+    unsafe { payload.as_mut() }.more(completion)
 }
 
 unsafe fn finish<T: Payload>(place: NonNull<u8>, completion: Completion) {
@@ -222,10 +234,12 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn place(&self) -> NonNull<u8> {
         NonNull::from(&self.payload).cast()
     }
 
+    #[inline]
     fn vtable(&self) -> &'static VTable {
         self.vtable.get().expect("an occupied slot has a vtable")
     }
@@ -237,6 +251,8 @@ impl Slot {
 pub(crate) enum Delivered {
     /// Somebody waits: wake them.
     Wake(Option<Waker>),
+    /// Wake them, and cancel the operation: it has enough for now.
+    Stop(Option<Waker>),
     /// Nobody waits: call [`Slots::finish`].
     Orphan(SlotId, Completion),
     /// The slot is gone; the completion came late.
@@ -263,6 +279,7 @@ impl Slots {
     }
 
     /// Slots that hold a payload.
+    #[inline]
     pub(crate) fn live(&self) -> usize {
         self.live.get()
     }
@@ -272,6 +289,7 @@ impl Slots {
         self.stale.get()
     }
 
+    #[inline]
     fn at(&self, index: u32) -> Option<&Slot> {
         let index = index as usize;
         let chunk = *self.chunks.borrow().get(index / CHUNK)?;
@@ -281,6 +299,7 @@ impl Slots {
     }
 
     /// The slot of that name, unless it has become vacant since.
+    #[inline]
     fn find(&self, id: SlotId) -> Option<&Slot> {
         let slot = self.at(id.index)?;
         (slot.generation.get() == id.generation && slot.state.get() != State::Vacant)
@@ -358,13 +377,16 @@ impl Slots {
         match (slot.state.get(), more) {
             (State::InFlight, true) => {
                 // SAFETY: the vtable belongs to the payload here (Invariant 2).
-                unsafe { (slot.vtable().more)(slot.place(), completion) };
-                Delivered::Wake(slot.waker.take())
+                let flow = unsafe { (slot.vtable().more)(slot.place(), completion) };
+                match flow {
+                    Flow::Open => Delivered::Wake(slot.waker.take()),
+                    Flow::Stop => Delivered::Stop(slot.waker.take()),
+                }
             }
             (State::Orphaned, true) => {
                 // Kept with the payload, which `finish` disposes of as a whole.
                 // SAFETY: the vtable belongs to the payload here (Invariant 2).
-                unsafe { (slot.vtable().more)(slot.place(), completion) };
+                let _cancelled = unsafe { (slot.vtable().more)(slot.place(), completion) };
                 Delivered::Wake(None)
             }
             (State::InFlight, false) => {
@@ -459,6 +481,7 @@ impl Slots {
     }
 
     /// Whether the last completion has yet to come.
+    #[inline]
     pub(crate) fn is_in_flight(&self, id: SlotId) -> bool {
         self.find(id)
             .is_some_and(|slot| slot.state.get() == State::InFlight)
@@ -478,6 +501,7 @@ impl Slots {
             .collect()
     }
 
+    #[inline]
     fn vacate(&self, id: SlotId) {
         let Some(slot) = self.find(id) else { return };
         slot.state.set(State::Vacant);

@@ -22,7 +22,7 @@ use socket2::Socket;
 use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
-use crate::driver::{Code, Completion, Interest};
+use crate::driver::{Code, Completion, Flow, Interest};
 
 /// Connections that were accepted and await a taker.
 #[derive(Debug, Default)]
@@ -131,6 +131,9 @@ unsafe impl OpCode for Accept {
     }
 }
 
+/// Connections accepted and not taken at which a multishot accept is stopped.
+const ARRIVED_MAX: usize = 64;
+
 /// Takes connections until it is cancelled.
 #[derive(Debug)]
 pub struct AcceptMulti {
@@ -184,8 +187,13 @@ unsafe impl OpCode for AcceptMulti {
         }
     }
 
-    fn more(&mut self, completion: Completion) {
+    fn more(&mut self, completion: Completion) -> Flow {
         self.arrived.push_back(completion);
+        // Connections nobody takes are better off in the kernel's queue, which has a bound.
+        if self.arrived.len() == ARRIVED_MAX {
+            return Flow::Stop;
+        }
+        Flow::Open
     }
 }
 

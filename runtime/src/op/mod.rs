@@ -52,7 +52,7 @@ pub use recv::{Recv, RecvLease, RecvMulti, Spill};
 pub use send::{Send, send_now};
 pub use shared::Shared;
 
-use crate::driver::{Code, Completion, Driver, Interest, Job, Payload, Route, SlotId, Sqe};
+use crate::driver::{Code, Completion, Driver, Flow, Interest, Job, Payload, Route, SlotId, Sqe};
 use crate::sys::{self, RawSource};
 
 /// How an attempt went.
@@ -147,8 +147,9 @@ pub unsafe trait OpCode: Sized + 'static {
 
     /// Takes one of several completions (multishot).
     #[doc(hidden)]
-    fn more(&mut self, _completion: Completion) {
+    fn more(&mut self, _completion: Completion) -> Flow {
         debug_assert!(false, "{} is no multishot operation", Self::CODE);
+        Flow::Open
     }
 }
 
@@ -156,8 +157,8 @@ pub unsafe trait OpCode: Sized + 'static {
 struct InSlot<T>(T);
 
 impl<T: OpCode> Payload for InSlot<T> {
-    fn more(&mut self, completion: Completion) {
-        self.0.more(completion);
+    fn more(&mut self, completion: Completion) -> Flow {
+        self.0.more(completion)
     }
 
     fn finish(self, completion: Completion) {
@@ -238,6 +239,13 @@ impl<T: OpCode> Op<T> {
             }
             State::Done => panic!("operation cancelled after it completed"),
         }
+    }
+
+    /// Whether it has been submitted and has not been answered yet: not so while it waits for its
+    /// turn to try.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.state, State::InFlight(_))
     }
 
     fn start(&mut self, mut payload: T, cx: &Context<'_>) -> Started<T> {

@@ -30,7 +30,7 @@ use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
-use crate::driver::{Code, Completion, Interest};
+use crate::driver::{Code, Completion, Flow, Interest};
 use crate::sys;
 
 /// Bytes of a stream that were received for nobody, and whether more may come.
@@ -44,12 +44,14 @@ pub struct Spill {
 impl Spill {
     /// Whether a receive has been given to the kernel and has not answered.
     #[must_use]
+    #[inline]
     pub fn is_busy(&self) -> bool {
         self.in_flight.get() > 0
     }
 
     /// Whether bytes lie here.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.bytes.borrow().is_empty()
     }
@@ -73,6 +75,7 @@ impl Spill {
     }
 
     #[cfg(target_os = "linux")]
+    #[inline]
     fn begin(&self) {
         self.in_flight.set(self.in_flight.get() + 1);
     }
@@ -232,6 +235,10 @@ unsafe impl OpCode for RecvLease {
     }
 }
 
+/// Buffers received and not read at which a multishot receive is stopped, so that a reader who lags
+/// does not keep the shard's buffers from the others.
+const ARRIVED_MAX: usize = 16;
+
 /// Receives into provided buffers until it is cancelled, the stream ends, or the buffers run out.
 #[derive(Debug)]
 pub struct RecvMulti {
@@ -248,7 +255,7 @@ impl RecvMulti {
     /// Receives from `socket`.
     #[must_use]
     pub fn new(socket: &Shared<Socket>) -> Self {
-        let provided = socket.driver().provided();
+        let provided = Rc::clone(socket.driver().provided());
         Self {
             socket: socket.clone(),
             provided,
@@ -256,7 +263,16 @@ impl RecvMulti {
         }
     }
 
+    /// Counts the buffer that a completion brings, the moment it comes.
+    #[inline]
+    fn taken(&self, completion: Completion) {
+        if buffer_of(completion).is_some() {
+            self.provided.taken();
+        }
+    }
+
     /// The lease, or `None` at the end of the stream.
+    #[inline]
     fn lease(provided: &Rc<Provided>, completion: Completion) -> io::Result<Option<Lease>> {
         let received = completion.into_io();
         if let Some(id) = buffer_of(completion) {
@@ -269,12 +285,14 @@ impl RecvMulti {
 
 /// The provided buffer that the kernel chose.
 #[cfg(target_os = "linux")]
+#[inline]
 fn buffer_of(completion: Completion) -> Option<u16> {
     io_uring::cqueue::buffer_select(completion.flags)
 }
 
 /// Only a ring chooses buffers.
 #[cfg(not(target_os = "linux"))]
+#[inline]
 fn buffer_of(_completion: Completion) -> Option<u16> {
     None
 }
@@ -297,24 +315,34 @@ unsafe impl OpCode for RecvMulti {
     }
 
     fn complete(self, completion: Completion) -> io::Result<Option<Lease>> {
+        self.taken(completion);
         Self::lease(&self.provided, completion)
     }
 
     fn orphan(self, completion: Completion) {
+        self.taken(completion);
         for completion in self.arrived.iter().copied().chain([completion]) {
             // Made into a lease so that its buffer goes back; the stream is gone, so the bytes are.
             drop(Self::lease(&self.provided, completion));
         }
     }
 
-    fn more(&mut self, completion: Completion) {
+    #[inline]
+    fn more(&mut self, completion: Completion) -> Flow {
+        self.taken(completion);
         self.arrived.push_back(completion);
+        // Bytes nobody reads are better off in the socket, which has a bound and tells the peer.
+        if self.arrived.len() == ARRIVED_MAX {
+            return Flow::Stop;
+        }
+        Flow::Open
     }
 }
 
 impl MultiCode for RecvMulti {
     type Item = io::Result<Option<Lease>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let completion = self.arrived.pop_front()?;
         Some(Self::lease(&self.provided, completion))

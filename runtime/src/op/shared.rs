@@ -30,6 +30,7 @@ impl<S: Source> Shared<S> {
 
     /// The driver whose operations use it.
     #[must_use]
+    #[inline]
     pub fn driver(&self) -> &Driver {
         &self.0.driver
     }
@@ -60,6 +61,7 @@ impl<S: Source> Shared<S> {
 }
 
 impl<S: Source> Clone for Shared<S> {
+    #[inline]
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
@@ -68,6 +70,7 @@ impl<S: Source> Clone for Shared<S> {
 impl<S: Source> Deref for Shared<S> {
     type Target = S;
 
+    #[inline]
     fn deref(&self) -> &S {
         self.0
             .source

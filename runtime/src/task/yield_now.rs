@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 /// # Cancel safety
 ///
 /// Cancel safe: there is nothing to lose.
+#[inline]
 pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }
 }

@@ -61,20 +61,21 @@ enum Tag {
 const TAG_SHIFT: u32 = 56;
 
 impl Tag {
+    #[inline]
     fn data(self, low: u64) -> u64 {
         (u64::from(self as u8) << TAG_SHIFT) | low
     }
 
+    #[inline]
     fn of(user_data: u64) -> Option<Self> {
-        [
-            Self::Op,
-            Self::Cancel,
-            Self::Bell,
-            Self::Message,
-            Self::Sent,
-        ]
-        .into_iter()
-        .find(|tag| u64::from(*tag as u8) == user_data >> TAG_SHIFT)
+        match user_data >> TAG_SHIFT {
+            0 => Some(Self::Op),
+            1 => Some(Self::Cancel),
+            2 => Some(Self::Bell),
+            3 => Some(Self::Message),
+            4 => Some(Self::Sent),
+            _ => None,
+        }
     }
 }
 
@@ -140,10 +141,12 @@ impl<K: Kernel> Uring<K> {
     }
 
     /// See the [contract](super).
+    #[inline]
     pub(crate) fn push(&mut self, id: SlotId, sqe: Sqe) {
         self.queue(sqe, Tag::Op.data(id.to_bits()));
     }
 
+    #[inline]
     fn queue(&mut self, sqe: Sqe, user_data: u64) {
         let sqe = Sqe(sqe.0.user_data(user_data));
         if !self.backlog.is_empty() || !self.kernel.push(&sqe) {

@@ -147,11 +147,13 @@ impl AsFd for Ring {
 }
 
 impl Kernel for Ring {
+    #[inline]
     fn push(&mut self, sqe: &Sqe) -> bool {
         // SAFETY: what the entry names lives until its last completion (Invariant 1).
         unsafe { self.ring.submission().push(&sqe.0) }.is_ok()
     }
 
+    #[inline]
     fn queued(&mut self) -> u32 {
         u32::try_from(self.ring.submission().len()).expect("a queue's length fits in 32 bits")
     }
@@ -162,11 +164,13 @@ impl Kernel for Ring {
         linux::uring_enter(self.enter_fd, to_submit, want, self.enter_flags, timeout_ns).map(drop)
     }
 
+    #[inline]
     fn has_completions(&self) -> bool {
         // SAFETY: this thread alone touches the queue (Invariant 2), and only looks at it here.
         !unsafe { self.ring.completion_shared() }.is_empty()
     }
 
+    #[inline]
     fn is_flagged(&self) -> bool {
         // SAFETY: this thread alone touches the queue (Invariant 2), and only looks at it here.
         let queue = unsafe { self.ring.submission_shared() };
