@@ -389,19 +389,30 @@ impl Driver {
         self.0.shut_down.get()
     }
 
-    /// Moves a payload into a slot; see [`Slots::insert`].
+    /// Whether another operation may begin.
+    ///
+    /// # Errors
+    ///
+    /// After the shutdown, and where too many are in flight.
+    #[inline]
+    pub(crate) fn room(&self) -> io::Result<()> {
+        if self.is_shut_down() {
+            return Err(shut_down_error());
+        }
+        if !self.0.slots.has_room() {
+            return Err(io::Error::other("too many operations in flight"));
+        }
+        Ok(())
+    }
+
+    /// Moves a payload into a slot, for which there is [`room`](Self::room); see [`Slots::insert`].
+    #[inline]
     pub(crate) fn insert<T: Payload>(
         &self,
         payload: T,
         waker: &Waker,
-    ) -> Result<(SlotId, std::ptr::NonNull<T>), (io::Error, T)> {
-        if self.is_shut_down() {
-            return Err((shut_down_error(), payload));
-        }
-        self.0
-            .slots
-            .insert(payload, Some(waker.clone()))
-            .map_err(|payload| (io::Error::other("too many operations in flight"), payload))
+    ) -> (SlotId, std::ptr::NonNull<T>) {
+        self.0.slots.insert(payload, Some(waker.clone()))
     }
 
     /// Submits the entry of a slot.
@@ -457,6 +468,7 @@ impl Driver {
     ///
     /// As [`Slots::take`].
     #[expect(unsafe_code, reason = "hands on the promise of its caller")]
+    #[inline]
     pub(crate) unsafe fn take<T: Payload>(
         &self,
         id: SlotId,

@@ -325,19 +325,24 @@ impl Slots {
         true
     }
 
+    /// Whether a slot is vacant, or could be made. False where sixteen million are in use.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.vacant.get() != NONE || self.grow()
+    }
+
     /// Moves a payload into a slot. The returned pointer is where it now is, until `take` or `finish`.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// Gives the payload back where sixteen million operations are in flight already.
+    /// If there is no [room](Self::has_room).
+    #[inline]
     pub(crate) fn insert<T: Payload>(
         &self,
         payload: T,
         waker: Option<Waker>,
-    ) -> Result<(SlotId, NonNull<T>), T> {
-        if self.vacant.get() == NONE && !self.grow() {
-            return Err(payload);
-        }
+    ) -> (SlotId, NonNull<T>) {
+        assert!(self.has_room(), "a slot is vacant");
         let index = self.vacant.get();
         let slot = self
             .at(index)
@@ -359,13 +364,8 @@ impl Slots {
         unsafe { put_at(slot.place(), payload) };
         // SAFETY: a `T` was put there the line before.
         let payload = unsafe { payload_at::<T>(slot.place()) };
-        Ok((
-            SlotId {
-                index,
-                generation: slot.generation.get(),
-            },
-            payload,
-        ))
+        let generation = slot.generation.get();
+        (SlotId { index, generation }, payload)
     }
 
     /// Takes one completion for `id`; `more` says that others will follow.
@@ -422,6 +422,7 @@ impl Slots {
     /// # Safety
     ///
     /// `id` was made by `insert::<T>` of this table and not yet taken or orphaned.
+    #[inline]
     pub(crate) unsafe fn take<T: Payload>(
         &self,
         id: SlotId,

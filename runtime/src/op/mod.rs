@@ -37,11 +37,12 @@ mod ready;
 mod recv;
 mod send;
 mod shared;
+mod wait;
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;
@@ -51,6 +52,7 @@ pub use ready::Ready;
 pub use recv::{Recv, RecvLease, RecvMulti, Spill};
 pub use send::{Send, send_now};
 pub use shared::Shared;
+use wait::Wait;
 
 use crate::driver::{Code, Completion, Driver, Flow, Interest, Job, Payload, Route, SlotId, Sqe};
 use crate::sys::{self, RawSource};
@@ -168,7 +170,7 @@ impl<T: OpCode> Payload for InSlot<T> {
 
 enum State<T> {
     Idle(T),
-    Waiting(T, Box<Op<Ready>>),
+    Waiting(T, Wait),
     InFlight(SlotId),
     Done,
 }
@@ -195,15 +197,6 @@ impl<T: OpCode> std::fmt::Debug for Op<T> {
             .field("state", &state)
             .finish()
     }
-}
-
-/// What starting an operation led to.
-enum Started<T: OpCode> {
-    InFlight(SlotId),
-    Waiting(T, Ready),
-    Done(T::Output),
-    /// This tick has had its share of direct attempts: let others run first.
-    Yield(T),
 }
 
 impl<T: OpCode> Op<T> {
@@ -248,35 +241,54 @@ impl<T: OpCode> Op<T> {
         matches!(self.state, State::InFlight(_))
     }
 
-    fn start(&mut self, mut payload: T, cx: &Context<'_>) -> Started<T> {
-        let route = self.driver.route(T::CODE);
-        if route == Route::Attempt || payload.attempts_first() {
-            if !self.driver.attempt() {
-                cx.waker().wake_by_ref();
-                return Started::Yield(payload);
-            }
-            match payload.attempt() {
-                Attempt::Done(result) => {
-                    return Started::Done(payload.complete(Completion::from_io(result)));
-                }
-                Attempt::Blocked(interest) if route == Route::Attempt => {
-                    if let Some(ready) = payload.wait(interest) {
-                        return Started::Waiting(payload, ready);
-                    }
-                }
-                Attempt::Blocked(_) | Attempt::Refused => {}
-            }
+    /// Takes the payload out; what is left is done.
+    #[inline]
+    fn take_payload(&mut self) -> T {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Idle(payload) | State::Waiting(payload, _) => payload,
+            State::InFlight(_) | State::Done => unreachable!("only asked for while it is here"),
         }
-        self.submit(payload, route, cx)
     }
 
-    fn submit(&self, payload: T, route: Route, cx: &Context<'_>) -> Started<T> {
-        let (slot, mut place) = match self.driver.insert(InSlot(payload), cx.waker()) {
-            Ok(inserted) => inserted,
-            Err((error, InSlot(payload))) => {
-                return Started::Done(payload.complete(Completion::from_io(Err(error))));
-            }
+    /// Completes it without the kernel's doing.
+    fn complete_here(&mut self, result: io::Result<usize>) -> Poll<T::Output> {
+        Poll::Ready(self.take_payload().complete(Completion::from_io(result)))
+    }
+
+    /// Attempts an idle operation; `None` if it is to be submitted.
+    fn attempt(&mut self, route: Route, cx: &Context<'_>) -> Option<Poll<T::Output>> {
+        let State::Idle(payload) = &mut self.state else {
+            return None;
         };
+        if !self.driver.attempt() {
+            // This tick has had its share of direct attempts: let others run first.
+            cx.waker().wake_by_ref();
+            return Some(Poll::Pending);
+        }
+        match payload.attempt() {
+            Attempt::Done(result) => Some(self.complete_here(result)),
+            Attempt::Blocked(interest) if route == Route::Attempt => {
+                let ready = payload.wait(interest)?;
+                Some(match Wait::begin(&self.driver, ready, cx) {
+                    Ok(wait) => {
+                        self.state = State::Waiting(self.take_payload(), wait);
+                        Poll::Pending
+                    }
+                    Err(error) => self.complete_here(Err(error)),
+                })
+            }
+            Attempt::Blocked(_) | Attempt::Refused => None,
+        }
+    }
+
+    #[inline]
+    fn submit(&mut self, route: Route, cx: &Context<'_>) -> Poll<T::Output> {
+        if let Err(error) = self.driver.room() {
+            return self.complete_here(Err(error));
+        }
+        let payload = InSlot(self.take_payload());
+        let (slot, mut place) = self.driver.insert(payload, cx.waker());
+        self.state = State::InFlight(slot);
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
         let payload = unsafe { place.as_mut() };
         match route {
@@ -293,7 +305,7 @@ impl<T: OpCode> Op<T> {
                 None => self.driver.refuse(slot),
             },
         }
-        Started::InFlight(slot)
+        Poll::Pending
     }
 }
 
@@ -304,46 +316,34 @@ fn canceled() -> io::Error {
 impl<T: OpCode> Future for Op<T> {
     type Output = T::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let this = self.get_mut();
         loop {
-            let started = match std::mem::replace(&mut this.state, State::Done) {
-                State::Idle(payload) => this.start(payload, cx),
-                State::Waiting(payload, mut ready) => match Pin::new(&mut *ready).poll(cx) {
-                    Poll::Ready(Ok(())) => this.start(payload, cx),
-                    Poll::Ready(Err(error)) => {
-                        Started::Done(payload.complete(Completion::from_io(Err(error))))
-                    }
-                    Poll::Pending => {
-                        this.state = State::Waiting(payload, ready);
-                        return Poll::Pending;
-                    }
-                },
+            match &mut this.state {
                 State::InFlight(slot) => {
                     // SAFETY: this operation inserted an `InSlot<T>` under that name (Invariant 1).
-                    match unsafe { this.driver.take::<InSlot<T>>(slot, cx.waker()) } {
-                        Some((InSlot(payload), completion)) => {
-                            return Poll::Ready(payload.complete(completion));
-                        }
-                        None => Started::InFlight(slot),
+                    let taken = unsafe { this.driver.take::<InSlot<T>>(*slot, cx.waker()) };
+                    let Some((InSlot(payload), completion)) = taken else {
+                        return Poll::Pending;
+                    };
+                    this.state = State::Done;
+                    return Poll::Ready(payload.complete(completion));
+                }
+                State::Idle(payload) => {
+                    let route = this.driver.route(T::CODE);
+                    if (route == Route::Attempt || payload.attempts_first())
+                        && let Some(answer) = this.attempt(route, cx)
+                    {
+                        return answer;
                     }
+                    return this.submit(route, cx);
                 }
+                State::Waiting(_, wait) => match ready!(wait.poll(cx)) {
+                    Ok(()) => this.state = State::Idle(this.take_payload()),
+                    Err(error) => return this.complete_here(Err(error)),
+                },
                 State::Done => panic!("operation polled after it completed"),
-            };
-            match started {
-                Started::Done(output) => return Poll::Ready(output),
-                Started::InFlight(slot) => {
-                    this.state = State::InFlight(slot);
-                    return Poll::Pending;
-                }
-                Started::Yield(payload) => {
-                    this.state = State::Idle(payload);
-                    return Poll::Pending;
-                }
-                Started::Waiting(payload, ready) => {
-                    let ready = Box::new(Op::new(&this.driver, ready));
-                    this.state = State::Waiting(payload, ready);
-                }
             }
         }
     }
@@ -440,12 +440,10 @@ impl<T: MultiCode> Multi<T> {
     }
 
     fn arm(&mut self, payload: T, cx: &Context<'_>) -> Result<(), T::Output> {
-        let (slot, mut place) = match self.driver.insert(InSlot(payload), cx.waker()) {
-            Ok(inserted) => inserted,
-            Err((error, InSlot(payload))) => {
-                return Err(payload.complete(Completion::from_io(Err(error))));
-            }
-        };
+        if let Err(error) = self.driver.room() {
+            return Err(payload.complete(Completion::from_io(Err(error))));
+        }
+        let (slot, mut place) = self.driver.insert(InSlot(payload), cx.waker());
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
         let payload = unsafe { place.as_mut() };
         self.driver.push(slot, payload.0.entry());

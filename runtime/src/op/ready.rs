@@ -9,6 +9,7 @@
 //!    as long as the payload: the number is not closed, nor given to another file, while it is watched.
 //! 2. `source` is never used after `_owner` is gone; both are fixed when the payload is made.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -19,16 +20,11 @@ use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
 use crate::sys::{RawSource, Source};
 
-/// Anything that keeps a source open.
-trait Owner {}
-
-impl<S: Source> Owner for Shared<S> {}
-
 /// Waits for readiness. Spurious answers are possible: try, and wait again.
 pub struct Ready {
     source: RawSource,
     pub(super) interest: Interest,
-    _owner: Rc<dyn Owner>,
+    _owner: Rc<dyn Any>,
 }
 
 impl fmt::Debug for Ready {
@@ -47,7 +43,7 @@ impl Ready {
         Some(Self {
             source: source.watched()?,
             interest,
-            _owner: Rc::new(source.clone()),
+            _owner: source.owner(),
         })
     }
 

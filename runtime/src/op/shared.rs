@@ -4,6 +4,7 @@
 //! while the kernel may still act on it; closing early is done by cancelling first. The holder of a
 //! watched source tells the driver before it closes.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -39,6 +40,11 @@ impl<S: Source> Shared<S> {
     #[must_use]
     pub fn watched(&self) -> Option<RawSource> {
         Source::raw(&**self)
+    }
+
+    /// What keeps the source open, whatever its type.
+    pub(super) fn owner(&self) -> Rc<dyn Any> {
+        Rc::clone(&self.0) as Rc<dyn Any>
     }
 
     /// The source itself, if this is the last holder.
