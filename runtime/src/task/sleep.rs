@@ -6,8 +6,8 @@
 //!  1 state = PARKED                        1 push a task, or a message
 //!  2 fence                                 2 fence
 //!  3 look at inbox and messages            3 look at state
-//!      something there: state = AWAKE,         PARKED: swap it for AWAKE; whoever got
-//!      do not sleep                            PARKED out of the swap unparks the owner
+//!      something there: state = AWAKE,         PARKED: exchange it for AWAKE; whoever
+//!      do not sleep                            succeeds unparks the owner
 //!      nothing: sleep
 //!  4 state = AWAKE
 //! ```
@@ -56,8 +56,13 @@ impl Sleep {
     #[must_use]
     pub(super) fn must_unpark(&self) -> bool {
         proven::sleep_fence();
-        // Relaxed: the fence orders the load; the swap only picks one among several wakers.
+        // Relaxed, all: the fence orders the load, and the exchange only picks one among several
+        // wakers. It is no swap: who comes late writes nothing, so that after the owner's next PARKED
+        // nobody reads what a waker of an earlier sleep has left.
         self.state.load(Ordering::Relaxed) == PARKED
-            && self.state.swap(AWAKE, Ordering::AcqRel) == PARKED
+            && self
+                .state
+                .compare_exchange(PARKED, AWAKE, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
