@@ -135,7 +135,7 @@ impl Unparker {
 
 /// The backend in use, chosen once.
 enum Backend {
-    Uring(Box<uring::Uring<uring::Ring>>),
+    Uring(Box<uring::Uring<uring::Active>>),
     Poll(Box<poll::Poll>),
 }
 
@@ -215,7 +215,15 @@ const ATTEMPTS_PER_TICK: u32 = 128;
 impl Driver {
     /// Makes the best driver that `config` and this machine allow.
     pub(crate) fn new(config: &Config, pool: Pool) -> io::Result<Self> {
-        let (backend, report, features) = choose(config)?;
+        Self::over(choose(config)?, config, pool)
+    }
+
+    /// A driver over this backend.
+    fn over(
+        (backend, report, features): (Backend, DriverReport, Mask),
+        config: &Config,
+        pool: Pool,
+    ) -> io::Result<Self> {
         let inner = Inner {
             slots: Slots::new(),
             backend: RefCell::new(backend),

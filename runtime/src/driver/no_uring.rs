@@ -37,6 +37,9 @@ pub(crate) enum EnterGuard {}
 #[derive(Debug)]
 pub(crate) enum Ring {}
 
+/// The kernel that a driver would run on.
+pub(crate) type Active = Ring;
+
 /// The backend.
 pub(crate) struct Uring<K> {
     never: Infallible,

@@ -14,6 +14,8 @@
 mod probe;
 mod ring;
 mod setup;
+#[cfg(test)]
+mod sim;
 mod wake;
 
 use std::collections::VecDeque;
@@ -31,7 +33,21 @@ use super::{Sink, bump};
 use crate::buf::Provided;
 
 pub(crate) use ring::{Cqe, Kernel, Ring};
+#[cfg(test)]
+pub(crate) use sim::Active;
+#[cfg(test)]
+use sim::active;
 pub(crate) use wake::{Doorbell, EnterGuard};
+
+/// The kernel that drivers run on: the real one, and in the tests of this crate alone the choice
+/// between it and a simulated one. So what is released has one kernel and no dispatch.
+#[cfg(not(test))]
+pub(crate) type Active = Ring;
+
+#[cfg(not(test))]
+fn active(ring: Ring) -> Active {
+    ring
+}
 
 /// One submission queue entry.
 #[derive(Clone, Debug)]
@@ -89,11 +105,11 @@ pub(crate) struct Uring<K> {
     doorbell: Arc<Doorbell>,
     bell_armed: bool,
     features: Mask,
-    /// Slots that were asked to stop while their entries were still in the backlog.
+    /// Whether the provided buffers are registered with the ring.
     lent: bool,
 }
 
-impl Uring<Ring> {
+impl Uring<Active> {
     /// Opens a ring as the probe of this process found best.
     pub(crate) fn open(config: &Config) -> io::Result<(Self, DriverReport, Mask)> {
         let probed = probe::probe(config.disabled)?;
@@ -101,9 +117,15 @@ impl Uring<Ring> {
         let features = probed.features.without(config.disabled);
         let report = probed.report(config, &flags);
         let doorbell = Doorbell::new(kernel.raw_fd(), features.has(Feature::MsgRing))?;
-        Ok((Self::over(kernel, doorbell, features), report, features))
+        Ok((
+            Self::over(active(kernel), doorbell, features),
+            report,
+            features,
+        ))
     }
+}
 
+impl<K: Kernel> Uring<K> {
     /// Registers the provided buffers with the ring.
     pub(crate) fn lend_buffers(&mut self, provided: &Provided) -> io::Result<()> {
         self.kernel.lend_buffers(provided, BUFFER_GROUP)?;
@@ -122,9 +144,7 @@ impl Uring<Ring> {
     pub(crate) fn enter(&self) -> Option<EnterGuard> {
         self.features.has(Feature::MsgRing).then(EnterGuard::new)
     }
-}
 
-impl<K: Kernel> Uring<K> {
     pub(crate) fn over(kernel: K, doorbell: Doorbell, features: Mask) -> Self {
         Self {
             kernel,

@@ -4,8 +4,8 @@
 )]
 //! The system-call boundary: a ring as the kernel offers it, behind a small trait.
 //!
-//! The rest of the backend is written against [`Kernel`], so that a simulated kernel can stand behind
-//! the same production code.
+//! The rest of the backend is written against [`Kernel`], so that the simulated kernel of the tests
+//! can stand behind the same production code.
 //!
 //! # Invariants
 //!
@@ -66,6 +66,10 @@ pub(crate) trait Kernel {
     fn take_overflow(&mut self) -> bool;
     /// Hands over every completion in order and frees their places at once.
     fn reap(&mut self, each: &mut dyn FnMut(Cqe));
+    /// Registers the buffers that receives of `group` take theirs from.
+    fn lend_buffers(&mut self, provided: &Provided, group: u16) -> io::Result<()>;
+    /// Ends that. No operation of the group may be in flight.
+    fn take_back_buffers(&mut self, group: u16);
 }
 
 /// A real ring.
@@ -123,21 +127,6 @@ impl Ring {
     pub(super) fn io_uring(&self) -> &IoUring {
         &self.ring
     }
-
-    pub(super) fn lend_buffers(&self, provided: &Provided, group: u16) -> io::Result<()> {
-        let (address, entries) = provided.lend()?;
-        // SAFETY: the entries stay mapped until they are unregistered (Invariant 3).
-        unsafe {
-            self.ring
-                .submitter()
-                .register_buf_ring_with_flags(address, entries, group, 0)
-        }
-    }
-
-    pub(super) fn take_back_buffers(&self, group: u16) {
-        // Fails only if the group is unknown, and then there is nothing to take back.
-        let _unknown = self.ring.submitter().unregister_buf_ring(group);
-    }
 }
 
 impl AsFd for Ring {
@@ -192,5 +181,20 @@ impl Kernel for Ring {
                 flags: cqe.flags(),
             });
         }
+    }
+
+    fn lend_buffers(&mut self, provided: &Provided, group: u16) -> io::Result<()> {
+        let (address, entries) = provided.lend()?;
+        // SAFETY: the entries stay mapped until they are unregistered (Invariant 3).
+        unsafe {
+            self.ring
+                .submitter()
+                .register_buf_ring_with_flags(address, entries, group, 0)
+        }
+    }
+
+    fn take_back_buffers(&mut self, group: u16) {
+        // Fails only if the group is unknown, and then there is nothing to take back.
+        let _unknown = self.ring.submitter().unregister_buf_ring(group);
     }
 }

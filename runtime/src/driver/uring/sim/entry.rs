@@ -1,0 +1,240 @@
+#![expect(unsafe_code, reason = "reads the fields of an entry")]
+//! What an entry asks for, read from its 64 bytes as a kernel reads them.
+//!
+//! # Invariants
+//!
+//! 1. [`Fields`] has the size and the layout of the kernel's `struct io_uring_sqe` in its plain form,
+//!    and every pattern of bits is a value of it.
+
+use io_uring::opcode;
+
+use crate::driver::Sqe;
+
+/// `struct io_uring_sqe`, each union by the member that the opcodes here use.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Fields {
+    opcode: u8,
+    flags: u8,
+    ioprio: u16,
+    fd: i32,
+    offset: u64,
+    address: u64,
+    len: u32,
+    op_flags: u32,
+    user_data: u64,
+    group: u16,
+    personality: u16,
+    file_index: i32,
+    address_3: u64,
+    unused: u64,
+}
+
+const _: () = assert!(size_of::<Fields>() == size_of::<io_uring::squeue::Entry>());
+
+/// `IORING_ACCEPT_MULTISHOT`, `IORING_RECV_MULTISHOT` and `IORING_POLL_ADD_MULTI`.
+const ACCEPT_MULTISHOT: u16 = 1;
+const RECV_MULTISHOT: u16 = 1 << 1;
+const POLL_MULTISHOT: u32 = 1;
+/// `IORING_ASYNC_CANCEL_ALL`, `_FD` and `_ANY`.
+const CANCEL_ALL: u32 = 1;
+const CANCEL_FD: u32 = 1 << 1;
+const CANCEL_ANY: u32 = 1 << 2;
+
+/// Memory that an entry names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    /// Whether the kernel writes there (else it reads).
+    pub(super) written: bool,
+}
+
+impl Range {
+    pub(super) fn overlaps(self, other: Self) -> bool {
+        self.start < other.start + other.len && other.start < self.start + self.len
+    }
+}
+
+/// Which requests a cancel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    UserData(u64),
+    Fd(i32),
+    Any,
+}
+
+/// A request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Nop,
+    Poll {
+        fd: i32,
+        events: u32,
+        multi: bool,
+    },
+    Accept {
+        fd: i32,
+        multi: bool,
+    },
+    Connect {
+        fd: i32,
+        address: Range,
+    },
+    Recv {
+        fd: i32,
+        into: Range,
+    },
+    RecvMulti {
+        fd: i32,
+        group: u16,
+    },
+    Send {
+        fd: i32,
+        from: Range,
+    },
+    Read {
+        fd: i32,
+        into: Range,
+        offset: u64,
+    },
+    Write {
+        fd: i32,
+        from: Range,
+        offset: u64,
+    },
+    Fsync {
+        fd: i32,
+    },
+    Truncate {
+        fd: i32,
+        len: u64,
+    },
+    Cancel {
+        target: Target,
+        all: bool,
+    },
+    Message {
+        ring: i32,
+        result: i32,
+        user_data: u64,
+    },
+    /// The answer to a cancel or a message, on its way.
+    Answer(i32),
+}
+
+impl Request {
+    /// The memory it names.
+    pub(super) fn range(self) -> Option<Range> {
+        match self {
+            Self::Connect { address: range, .. }
+            | Self::Recv { into: range, .. }
+            | Self::Send { from: range, .. }
+            | Self::Read { into: range, .. }
+            | Self::Write { from: range, .. } => Some(range),
+            _ => None,
+        }
+    }
+
+    /// The file it acts on.
+    pub(super) fn fd(self) -> Option<i32> {
+        match self {
+            Self::Poll { fd, .. }
+            | Self::Accept { fd, .. }
+            | Self::Connect { fd, .. }
+            | Self::Recv { fd, .. }
+            | Self::RecvMulti { fd, .. }
+            | Self::Send { fd, .. }
+            | Self::Read { fd, .. }
+            | Self::Write { fd, .. }
+            | Self::Fsync { fd }
+            | Self::Truncate { fd, .. } => Some(fd),
+            Self::Nop | Self::Cancel { .. } | Self::Message { .. } | Self::Answer(_) => None,
+        }
+    }
+}
+
+fn fields(sqe: &Sqe) -> Fields {
+    let fields = (&raw const sqe.0).cast::<Fields>();
+    // SAFETY: the entry is borrowed, has this size and layout, and was zeroed before it was filled,
+    // so every byte is initialised (Invariant 1; the io-uring crate makes entries so).
+    unsafe { fields.read_unaligned() }
+}
+
+/// The name and the request of an entry.
+///
+/// # Panics
+///
+/// On an opcode that no driver uses.
+pub(super) fn read(sqe: &Sqe) -> (u64, Request) {
+    let entry = fields(sqe);
+    let fd = entry.fd;
+    let range = |written| Range {
+        start: usize::try_from(entry.address).expect("an address"),
+        len: entry.len as usize,
+        written,
+    };
+    let request = match entry.opcode {
+        opcode::Nop::CODE => Request::Nop,
+        opcode::PollAdd::CODE => Request::Poll {
+            fd,
+            events: entry.op_flags,
+            multi: entry.len & POLL_MULTISHOT != 0,
+        },
+        opcode::Accept::CODE => Request::Accept {
+            fd,
+            multi: entry.ioprio & ACCEPT_MULTISHOT != 0,
+        },
+        opcode::Connect::CODE => Request::Connect {
+            fd,
+            address: Range {
+                len: usize::try_from(entry.offset).expect("a length"),
+                ..range(false)
+            },
+        },
+        opcode::Recv::CODE if entry.ioprio & RECV_MULTISHOT != 0 => Request::RecvMulti {
+            fd,
+            group: entry.group,
+        },
+        opcode::Recv::CODE => Request::Recv {
+            fd,
+            into: range(true),
+        },
+        opcode::Send::CODE => Request::Send {
+            fd,
+            from: range(false),
+        },
+        opcode::Read::CODE => Request::Read {
+            fd,
+            into: range(true),
+            offset: entry.offset,
+        },
+        opcode::Write::CODE => Request::Write {
+            fd,
+            from: range(false),
+            offset: entry.offset,
+        },
+        opcode::Fsync::CODE => Request::Fsync { fd },
+        opcode::Ftruncate::CODE => Request::Truncate {
+            fd,
+            len: entry.offset,
+        },
+        opcode::AsyncCancel::CODE => Request::Cancel {
+            target: if entry.op_flags & CANCEL_ANY != 0 {
+                Target::Any
+            } else if entry.op_flags & CANCEL_FD != 0 {
+                Target::Fd(fd)
+            } else {
+                Target::UserData(entry.address)
+            },
+            all: entry.op_flags & CANCEL_ALL != 0,
+        },
+        opcode::MsgRingData::CODE => Request::Message {
+            ring: fd,
+            result: entry.len.cast_signed(),
+            user_data: entry.offset,
+        },
+        other => panic!("no driver uses opcode {other}"),
+    };
+    (entry.user_data, request)
+}

@@ -1,0 +1,8 @@
+//! Tests of the driver over the simulated kernel: each fault by itself, then all of them by lot.
+
+mod cancel;
+mod multishot;
+mod queues;
+mod shutdown;
+mod support;
+mod wakes;

@@ -1,0 +1,66 @@
+//! Sleeping and waking: nobody sleeps through a completion or an unpark.
+
+use std::time::Duration;
+
+use super::support::{Rig, Task, fd, finish};
+use crate::driver::uring::sim::Faults;
+use crate::op::{Nop, Op, Recv, Spill};
+
+#[test]
+fn a_sleep_ends_at_its_deadline() {
+    let rig = Rig::calm();
+    rig.driver.park(Some(Duration::from_millis(3))).unwrap();
+    rig.assert_honest();
+    rig.shut_down();
+}
+
+#[test]
+fn a_message_wakes_another_ring() {
+    let (near, far) = (Rig::calm(), Rig::new(2, 8, 16, Faults::NONE));
+    far.tick();
+    let entered = near.driver.enter();
+    far.driver.unparker().unpark();
+    near.tick();
+    drop(entered);
+    far.sleep();
+    far.assert_honest();
+    near.shut_down();
+    far.shut_down();
+}
+
+#[test]
+fn a_message_to_a_ring_that_is_gone_harms_nobody() {
+    let (near, far) = (Rig::calm(), Rig::new(3, 8, 16, Faults::NONE));
+    let unparker = far.driver.unparker();
+    far.shut_down();
+    let entered = near.driver.enter();
+    unparker.unpark();
+    near.tick();
+    near.tick();
+    drop(entered);
+    near.assert_honest();
+    near.shut_down();
+}
+
+#[test]
+fn completions_that_appear_while_entries_are_queued_are_not_slept_through() {
+    let rig = Rig::calm();
+    rig.world.post_eagerly();
+    let socket = rig.stream(3);
+    let spill = std::rc::Rc::<Spill>::default();
+    let op = Op::new(&rig.driver, Recv::new(&socket, rig.buffer(8), &spill));
+    let mut task = Task::new("recv", |stop| finish(op, stop));
+    assert!(task.run().is_none());
+    rig.tick();
+    rig.world.arrive(fd(&*socket), 3);
+    // Queueing this is what lets the receive's completion appear.
+    let mut nop = Task::new("nop", |stop| finish(Op::new(&rig.driver, Nop), stop));
+    assert!(nop.run().is_none());
+    assert!(rig.driver.peek());
+    rig.sleep();
+    assert!(task.run().is_some());
+    assert!(rig.finish(&mut nop).is_ok());
+    rig.assert_honest();
+    drop((task, nop, socket));
+    rig.shut_down();
+}
