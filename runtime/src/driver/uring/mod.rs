@@ -242,6 +242,7 @@ impl<K: Kernel> Uring<K> {
 
     /// See the [contract](super).
     fn reap(&mut self, sink: &mut Sink<'_>) {
+        let was_armed = self.bell_armed;
         let bell_armed = &mut self.bell_armed;
         self.kernel.reap(&mut |cqe: Cqe| {
             let more = cqueue::more(cqe.flags);
@@ -257,6 +258,11 @@ impl<K: Kernel> Uring<K> {
                 Some(Tag::Cancel | Tag::Message | Tag::Sent) | None => {}
             }
         });
+        if was_armed && !self.bell_armed {
+            // Heard: whoever rang before this did so for a shard that is awake now. What rings from
+            // here on stays in the count and ends the next poll at once.
+            self.doorbell.clear();
+        }
     }
 
     fn arm_bell(&mut self) {
@@ -264,8 +270,6 @@ impl<K: Kernel> Uring<K> {
             return;
         }
         self.bell_armed = true;
-        // What was rung before has been heard: the count restarts, and from here on the poll sees it.
-        self.doorbell.clear();
         let bell = types::Fd(self.doorbell.eventfd().as_raw_fd());
         let readable = u32::from(libc::POLLIN.cast_unsigned());
         let poll =

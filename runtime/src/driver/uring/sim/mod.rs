@@ -220,6 +220,10 @@ impl World {
         Rc::clone(&self.0.borrow().memory)
     }
 
+    pub(crate) fn enters(&self) -> u64 {
+        self.0.borrow().enters
+    }
+
     /// Operations queued, in flight, or completed and not reaped.
     pub(crate) fn operations(&self) -> usize {
         self.0.borrow().operations()

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use super::support::{Rig, Task, fd, finish};
+use super::support::{Rig, Task, everything, fd, finish};
 use crate::driver::uring::sim::Faults;
+use crate::driver::{Feature, Mask};
 use crate::op::{Nop, Op, Recv, Spill};
+
+fn masks() -> [Mask; 2] {
+    let multishot = Mask::NONE.with(Feature::Multishot);
+    [everything(), everything().without(multishot)]
+}
 
 #[test]
 fn a_sleep_ends_at_its_deadline() {
@@ -12,6 +18,60 @@ fn a_sleep_ends_at_its_deadline() {
     rig.driver.park(Some(Duration::from_millis(3))).unwrap();
     rig.assert_honest();
     rig.shut_down();
+}
+
+#[test]
+fn an_unpark_before_the_first_sleep_is_heard() {
+    for mask in masks() {
+        let rig = Rig::with(1, 8, 16, Faults::NONE, mask);
+        rig.driver.unparker().unpark();
+        rig.driver.park(None).unwrap();
+        rig.assert_honest();
+        rig.shut_down();
+    }
+}
+
+#[test]
+fn every_unpark_between_two_sleeps_is_heard() {
+    for mask in masks() {
+        let rig = Rig::with(1, 8, 16, Faults::NONE, mask);
+        for _ in 0..20 {
+            rig.driver.unparker().unpark();
+            rig.driver.park(None).unwrap();
+            rig.tick();
+            rig.assert_honest();
+        }
+        rig.shut_down();
+    }
+}
+
+#[test]
+fn an_unpark_after_the_bell_was_ended_is_heard() {
+    let rig = Rig::calm();
+    rig.tick();
+    rig.world.end_multishot_after(0);
+    rig.driver.unparker().unpark();
+    rig.sleep();
+    rig.driver.unparker().unpark();
+    rig.sleep();
+    rig.assert_honest();
+    rig.shut_down();
+}
+
+#[test]
+fn a_shard_that_was_unparked_once_sleeps_afterwards() {
+    for mask in masks() {
+        let rig = Rig::with(1, 8, 16, Faults::NONE, mask);
+        rig.driver.unparker().unpark();
+        rig.sleep();
+        // At most one more wake for nothing, then it lasts to the deadline.
+        rig.driver.park(Some(Duration::from_millis(1))).unwrap();
+        let enters = rig.world.enters();
+        rig.driver.park(Some(Duration::from_millis(1))).unwrap();
+        rig.driver.park(Some(Duration::from_millis(1))).unwrap();
+        assert_eq!(rig.world.enters() - enters, 2, "each slept once");
+        rig.shut_down();
+    }
 }
 
 #[test]
