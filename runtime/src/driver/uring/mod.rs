@@ -194,7 +194,7 @@ impl<K: Kernel> Uring<K> {
     ) -> io::Result<()> {
         self.arm_bell();
         self.send_messages();
-        let wait = timeout != Some(Duration::ZERO);
+        let mut wait = timeout != Some(Duration::ZERO);
         loop {
             self.refill();
             // Completions already posted must not wait behind a sleep, nor entries behind a backlog.
@@ -225,7 +225,8 @@ impl<K: Kernel> Uring<K> {
             if self.backlog.is_empty() {
                 break;
             }
-            self.reap(sink);
+            // Whom a completion was delivered to is woken when this returns: no sleep after it.
+            wait &= !self.reap(sink);
         }
         self.reap(sink);
         Ok(())
@@ -240,11 +241,13 @@ impl<K: Kernel> Uring<K> {
         }
     }
 
-    /// See the [contract](super).
-    fn reap(&mut self, sink: &mut Sink<'_>) {
+    /// See the [contract](super). Says whether anything has come.
+    fn reap(&mut self, sink: &mut Sink<'_>) -> bool {
+        let mut came = false;
         let was_armed = self.bell_armed;
         let bell_armed = &mut self.bell_armed;
         self.kernel.reap(&mut |cqe: Cqe| {
+            came = true;
             let more = cqueue::more(cqe.flags);
             match Tag::of(cqe.user_data) {
                 Some(Tag::Op) => {
@@ -263,6 +266,7 @@ impl<K: Kernel> Uring<K> {
             // here on stays in the count and ends the next poll at once.
             self.doorbell.clear();
         }
+        came
     }
 
     fn arm_bell(&mut self) {

@@ -75,6 +75,30 @@ fn a_shard_that_was_unparked_once_sleeps_afterwards() {
 }
 
 #[test]
+fn a_completion_reaped_behind_a_backlog_ends_the_sleep() {
+    let rig = Rig::new(1, 2, 64, Faults::NONE);
+    let socket = rig.stream(3);
+    rig.tick();
+    let mut nop = Task::new("nop", |stop| finish(Op::new(&rig.driver, Nop), stop));
+    assert!(nop.run().is_none());
+    let mut waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let spill = std::rc::Rc::<Spill>::default();
+            let op = Op::new(&rig.driver, Recv::new(&socket, rig.buffer(8), &spill));
+            Task::new("recv", |stop| finish(op, stop))
+        })
+        .collect();
+    for task in &mut waiting {
+        assert!(task.run().is_none());
+    }
+    rig.sleep();
+    assert!(nop.run().is_some(), "it completed with the first entries");
+    rig.assert_honest();
+    drop((nop, waiting, socket));
+    rig.shut_down();
+}
+
+#[test]
 fn a_message_wakes_another_ring() {
     let (near, far) = (Rig::calm(), Rig::new(2, 8, 16, Faults::NONE));
     far.tick();
