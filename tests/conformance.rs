@@ -246,6 +246,63 @@ fn a_runtime_dropped_with_operations_in_flight_gives_everything_back() {
     });
 }
 
+/// A runtime like `outer`'s, with two buffers for receives.
+fn with_two_buffers(outer: &annulet::Runtime) -> annulet::Runtime {
+    let choice = match outer.driver().kind {
+        annulet::DriverKind::Uring => annulet::Choice::Uring,
+        _ => annulet::Choice::Poll,
+    };
+    annulet::Builder::new()
+        .driver(choice)
+        .buffers(2, 64)
+        .build()
+        .expect("a second one")
+}
+
+#[test]
+fn a_receive_waits_for_a_buffer_while_all_are_leased() {
+    annulet::for_each_driver(|outer| {
+        let runtime = with_two_buffers(outer);
+        runtime.block_on(async {
+            let (client, server) = pair().await.expect("loopback");
+            let mut held = Vec::new();
+            for _ in 0..2 {
+                client.write_all(b"held").await.expect("sent");
+                held.push(server.recv().await.expect("received").expect("bytes"));
+            }
+            client.write_all(b"late").await.expect("sent");
+            let next = timeout(Duration::from_millis(20), server.recv()).await;
+            assert!(
+                next.is_err(),
+                "received into a buffer that is held: {next:?}"
+            );
+            held.pop();
+            let lease = server.recv().await.expect("received").expect("bytes");
+            assert_eq!(&*lease, b"late");
+            assert_eq!(&*held[0], b"held");
+        });
+    });
+}
+
+#[annulet::test]
+async fn a_cancelled_wait_says_that_it_was_cancelled() {
+    use annulet::op::{Op, Ready, Shared};
+    use socket2::{Domain, Socket, Type};
+
+    let context = annulet::Context::current();
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    let address = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&address.into()).expect("bound");
+    let socket = Shared::new(context.driver(), socket);
+    let ready = Ready::new(&socket, annulet::Interest::Readable).expect("can be watched");
+    let mut wait = Op::new(context.driver(), ready);
+    let early = timeout(Duration::from_millis(5), &mut wait).await;
+    assert!(early.is_err(), "nothing was sent: {early:?}");
+    let error = wait.cancel().await.expect_err("cancelled");
+    let code = if cfg!(windows) { 995 } else { 125 };
+    assert_eq!(error.raw_os_error(), Some(code), "{error}");
+}
+
 #[test]
 fn tasks_spawned_on_other_shards_answer() {
     let shards = annulet::Builder::new()

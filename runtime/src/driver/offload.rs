@@ -24,8 +24,7 @@ use crate::sys;
 /// A blocking call; it answers a value or a negated error number.
 pub(crate) type Job = Box<dyn FnOnce() -> isize + Send>;
 
-/// The answers of jobs that never ran.
-const CANCELED: isize = -(sys::CANCELED as isize);
+/// The answer of a job that the pool would not take.
 const AGAIN: isize = -(sys::AGAIN as isize);
 
 #[derive(Default)]
@@ -149,9 +148,11 @@ struct Report {
 impl Drop for Report {
     fn drop(&mut self) {
         let refused = self.refused.load(Ordering::Relaxed);
-        let result = self
-            .result
-            .unwrap_or(if refused { AGAIN } else { CANCELED });
+        let result = self.result.unwrap_or(if refused {
+            AGAIN
+        } else {
+            Completion::CANCELED.result
+        });
         self.results.push(self.id, result);
         if let Some(notify) = &self.notify {
             notify();

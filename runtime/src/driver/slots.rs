@@ -34,6 +34,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::task::Waker;
 
+use crate::sys;
+
 /// Bytes of payload that a slot holds itself; a larger payload is boxed.
 const INLINE_BYTES: usize = 144;
 /// Slots in a chunk.
@@ -80,23 +82,22 @@ pub(crate) struct Completion {
 
 impl Completion {
     /// The kernel has no such thing.
-    #[cfg(unix)]
-    pub(crate) const UNSUPPORTED: Self = Self {
-        result: -(libc::EOPNOTSUPP as isize),
-        flags: 0,
-    };
-    /// The kernel has no such thing.
-    #[cfg(windows)]
-    pub(crate) const UNSUPPORTED: Self = Self {
-        result: -50,
-        flags: 0,
-    };
+    pub(crate) const UNSUPPORTED: Self = Self::error(sys::UNSUPPORTED);
+    /// It was asked to end early, and did.
+    pub(crate) const CANCELED: Self = Self::error(sys::CANCELED);
+
+    const fn error(number: i32) -> Self {
+        Self {
+            result: -(number as isize),
+            flags: 0,
+        }
+    }
 
     /// A completion as a pool job or a non-blocking attempt reports it.
     pub(crate) fn from_io(result: std::io::Result<usize>) -> Self {
         let result = match result {
             Ok(value) => isize::try_from(value).unwrap_or(isize::MAX),
-            Err(error) => -isize::try_from(error.raw_os_error().unwrap_or(EIO)).unwrap_or(1),
+            Err(error) => -isize::try_from(error.raw_os_error().unwrap_or(sys::IO)).unwrap_or(1),
         };
         Self { result, flags: 0 }
     }
@@ -105,14 +106,11 @@ impl Completion {
     #[inline]
     pub(crate) fn into_io(self) -> std::io::Result<usize> {
         usize::try_from(self.result).map_err(|_| {
-            let code = i32::try_from(-self.result).unwrap_or(EIO);
+            let code = i32::try_from(-self.result).unwrap_or(sys::IO);
             std::io::Error::from_raw_os_error(code)
         })
     }
 }
-
-/// `EIO`, the number that stands for an error without one; the same on every system here.
-const EIO: i32 = 5;
 
 /// How a slot deals with a payload whose type it does not know.
 pub(crate) struct VTable {

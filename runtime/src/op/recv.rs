@@ -175,22 +175,26 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
 pub struct RecvLease {
     socket: Shared<Socket>,
     lease: Option<Lease>,
+    /// No buffer was free.
+    dry: bool,
 }
 
 impl RecvLease {
-    /// Receives from `socket` into a buffer of its driver's pool.
+    /// Receives from `socket` into a buffer of its driver's pool; answers `OutOfMemory` while none is
+    /// free.
     #[must_use]
     pub fn new(socket: &Shared<Socket>) -> Self {
         Self {
             socket: socket.clone(),
             lease: None,
+            dry: false,
         }
     }
 
     fn receive(&mut self) -> io::Result<usize> {
         let pool = self.socket.driver().provided();
         let Some(mut lease) = pool.take() else {
-            self.socket.driver().count_no_buffers();
+            self.dry = true;
             return Err(io::ErrorKind::OutOfMemory.into());
         };
         let received = recv_now(&self.socket, lease.space())?;
@@ -229,6 +233,10 @@ unsafe impl OpCode for RecvLease {
     }
 
     fn complete(self, completion: Completion) -> io::Result<Lease> {
+        if self.dry {
+            // An error of ours, which has no number that a completion could carry.
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         completion.into_io()?;
         self.lease
             .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())

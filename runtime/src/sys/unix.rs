@@ -25,6 +25,11 @@ pub(crate) const CANCELED: i32 = libc::ECANCELED;
 /// What an operation that there was no room for answers.
 pub(crate) const AGAIN: i32 = libc::EAGAIN;
 
+/// What an operation that this system does not know answers.
+pub(crate) const UNSUPPORTED: i32 = libc::EOPNOTSUPP;
+/// What stands for an error that has no number.
+pub(crate) const IO: i32 = libc::EIO;
+
 /// For a receive or a send that must not wait, whatever the socket's own mode.
 pub(crate) const MSG_NOW: i32 = libc::MSG_DONTWAIT;
 

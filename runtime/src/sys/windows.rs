@@ -31,6 +31,11 @@ pub(crate) const CANCELED: i32 = 995;
 /// What an operation that there was no room for answers: `ERROR_NOT_ENOUGH_QUOTA`.
 pub(crate) const AGAIN: i32 = 1816;
 
+/// What an operation that this system does not know answers: `ERROR_NOT_SUPPORTED`.
+pub(crate) const UNSUPPORTED: i32 = 50;
+/// What stands for an error that has no number: `ERROR_IO_DEVICE`.
+pub(crate) const IO: i32 = 1117;
+
 /// For a receive or a send that must not wait: here the socket itself does not block.
 pub(crate) const MSG_NOW: i32 = 0;
 

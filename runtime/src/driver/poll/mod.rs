@@ -147,13 +147,7 @@ impl Poll {
     /// See the [contract](super).
     pub(super) fn cancel(&mut self, id: SlotId) {
         if self.unwatch(id) {
-            self.ready.push((
-                id,
-                Completion {
-                    result: 0,
-                    flags: 0,
-                },
-            ));
+            self.ready.push((id, Completion::CANCELED));
         }
     }
 
