@@ -98,7 +98,7 @@ impl TcpListener {
 
     fn from_socket(socket: Socket) -> io::Result<Self> {
         let context = Context::current();
-        socket.set_nonblocking(context.driver().wants_nonblocking())?;
+        socket.set_nonblocking(context.driver().attempts(Code::Accept))?;
         Ok(Self {
             socket: Shared::new(context.driver(), socket),
             backlog: Rc::default(),

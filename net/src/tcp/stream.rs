@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr};
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, Lease};
 use annulet_runtime::op::{Connect, Op, Ready, Recv, Send, Shared};
-use annulet_runtime::{Context, Driver};
+use annulet_runtime::{Code, Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::receive::Receiver;
@@ -62,12 +62,16 @@ impl TcpStream {
     async fn connect_one(addr: SocketAddr) -> io::Result<Self> {
         let context = Context::current();
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-        let stream = Self::from_socket(context.driver(), socket)?;
-        Op::new(
-            context.driver(),
-            Connect::new(&stream.socket, SockAddr::from(addr)),
-        )
-        .await?;
+        let driver = context.driver();
+        let stream = Self::from_socket(driver, socket)?;
+        let attempted = driver.attempts(Code::Connect) && !driver.wants_nonblocking();
+        if attempted {
+            stream.socket.set_nonblocking(true)?;
+        }
+        Op::new(driver, Connect::new(&stream.socket, SockAddr::from(addr))).await?;
+        if attempted {
+            stream.socket.set_nonblocking(false)?;
+        }
         Ok(stream)
     }
 

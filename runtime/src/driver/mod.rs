@@ -249,7 +249,11 @@ impl Driver {
     fn make_provided(&self, config: &Config) -> io::Result<Provided> {
         let provided = Provided::new(config.buffers, config.buffer_bytes)?;
         match &mut *self.0.backend.borrow_mut() {
-            Backend::Uring(ring) if self.0.features.has(Feature::BufRing) => {
+            Backend::Uring(ring)
+                // Lent buffers are the kernel's; where it does not receive into them, the shard does.
+                if self.0.features.has(Feature::BufRing)
+                    && self.0.features.has_code(Code::RecvMulti) =>
+            {
                 ring.lend_buffers(&provided)?;
             }
             _ => {}
@@ -312,6 +316,13 @@ impl Driver {
     #[must_use]
     pub fn wants_nonblocking(&self) -> bool {
         self.kind() == DriverKind::Poll
+    }
+
+    /// Whether operations of this code are attempted by the shard itself: their source must then not
+    /// block, unless the attempt can say so by a flag of its own.
+    #[must_use]
+    pub fn attempts(&self, code: Code) -> bool {
+        self.route(code) == Route::Attempt
     }
 
     /// The buffers that receives without a buffer of their own take theirs from.

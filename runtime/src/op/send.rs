@@ -82,7 +82,7 @@ unsafe impl<B: IoBuf> OpCode for Send<B> {
     fn attempt(&mut self) -> Attempt {
         let sent = self
             .socket
-            .send_with_flags(&self.buf.as_init()[self.from..], FLAGS);
+            .send_with_flags(&self.buf.as_init()[self.from..], FLAGS | sys::MSG_NOW);
         Attempt::of(sent, Interest::Writable)
     }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 use io_uring::{cqueue, opcode, types};
 
 use super::config::{Config, DriverReport};
-use super::features::{Feature, Mask};
+use super::features::{Code, Feature, Mask};
 use super::slots::{Completion, SlotId};
 use super::{Sink, bump};
 use crate::buf::Provided;
@@ -113,8 +113,15 @@ impl Uring<Active> {
     /// Opens a ring as the probe of this process found best.
     pub(crate) fn open(config: &Config) -> io::Result<(Self, DriverReport, Mask)> {
         let probed = probe::probe(config.disabled)?;
-        let (kernel, flags) = setup::open(config, probed.features.without(config.disabled))?;
         let features = probed.features.without(config.disabled);
+        if !features.has_code(Code::Ready) {
+            // What the kernel lacks is attempted instead, and attempts wait by `poll_add`.
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "poll_add is masked, and without it nothing else can fall back",
+            ));
+        }
+        let (kernel, flags) = setup::open(config, features)?;
         let report = probed.report(config, &flags);
         let doorbell = Doorbell::new(kernel.raw_fd(), features.has(Feature::MsgRing))?;
         Ok((
