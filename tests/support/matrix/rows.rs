@@ -1,0 +1,499 @@
+//! One row to an operation: how to have it wait, how to have it complete, how to have it fail.
+
+use std::any::Any;
+use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use annulet::fs::File;
+use annulet::net::{TcpListener, TcpStream};
+use annulet::op::{Accept, Backlog, Nop, Op, Ready, Recv, Shared, Spill};
+use annulet::time::{sleep, timeout};
+use annulet::{Code, Context, Interest};
+use socket2::{Domain, Socket, Type};
+
+pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+
+/// An operation that can be made again and again, and what it waits for.
+pub(crate) struct Scene {
+    pub(crate) operate: Box<dyn Fn() -> Answer>,
+    /// Has one operation complete, whether it has begun or not. What it answers is to be kept: a
+    /// peer that is gone would be an answer of its own.
+    pub(crate) release: Box<dyn FnOnce() -> Box<dyn Any>>,
+}
+
+/// A failure: the operation, and the system's number for what it must say.
+pub(crate) struct Failure {
+    pub(crate) operate: Answer,
+    pub(crate) errno: i32,
+}
+
+/// One row of the table.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// Whether it waits until it is released.
+    pub(crate) waits: bool,
+    /// How many requests may stay armed with the socket when the operation is dropped.
+    pub(crate) armed: usize,
+    pub(crate) scene: fn() -> io::Result<Scene>,
+    pub(crate) failure: Option<fn() -> io::Result<Failure>>,
+}
+
+impl Row {
+    const fn new(name: &'static str, waits: bool, scene: fn() -> io::Result<Scene>) -> Self {
+        Self {
+            name,
+            waits,
+            armed: 0,
+            scene,
+            failure: None,
+        }
+    }
+
+    const fn arming(mut self) -> Self {
+        self.armed = 1;
+        self
+    }
+
+    const fn failing(mut self, failure: fn() -> io::Result<Failure>) -> Self {
+        self.failure = Some(failure);
+        self
+    }
+}
+
+/// Every operation of the runtime.
+pub(crate) const ROWS: &[Row] = &[
+    Row::new("nop", false, nop),
+    Row::new("ready", true, ready),
+    Row::new("accept", true, accept).arming(),
+    Row::new("accept one", true, accept_one).failing(accept_fails),
+    Row::new("connect", false, connect).failing(connect_fails),
+    Row::new("read", true, read).failing(read_fails),
+    Row::new("recv into a boxed payload", true, recv_boxed),
+    Row::new("recv a lease", true, recv)
+        .arming()
+        .failing(recv_fails),
+    Row::new("send", true, send).failing(send_fails),
+    Row::new("read_at", false, read_at).failing(read_at_fails),
+    Row::new("write_at", false, write_at).failing(write_at_fails),
+    Row::new("sync_all", false, sync_all).failing(sync_all_fails),
+    Row::new("sync_data", false, sync_data),
+    Row::new("set_len", false, set_len).failing(set_len_fails),
+    Row::new("open", false, open).failing(open_fails),
+    Row::new("metadata", false, metadata),
+    Row::new("sleep", false, a_sleep),
+    Row::new("timeout", false, a_timeout),
+    Row::new("join", false, join),
+    Row::new("spawn_blocking", true, blocking),
+];
+
+fn scene<F, K: 'static>(
+    operate: impl Fn() -> F + 'static,
+    release: impl FnOnce() -> K + 'static,
+) -> io::Result<Scene>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    Ok(Scene {
+        operate: Box::new(move || Box::pin(operate())),
+        release: Box::new(move || Box::new(release())),
+    })
+}
+
+fn failure(
+    errno: i32,
+    operate: impl Future<Output = io::Result<()>> + 'static,
+) -> io::Result<Failure> {
+    Ok(Failure {
+        operate: Box::pin(operate),
+        errno,
+    })
+}
+
+fn connected() -> io::Result<(StdStream, StdStream)> {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let near = StdStream::connect(listener.local_addr()?)?;
+    let (far, _) = listener.accept()?;
+    Ok((near, far))
+}
+
+fn shared_pair() -> io::Result<(Shared<Socket>, UnixStream)> {
+    let (near, far) = UnixStream::pair()?;
+    let driver = Context::current().driver().clone();
+    near.set_nonblocking(driver.wants_nonblocking())?;
+    Ok((Shared::new(&driver, Socket::from(near)), far))
+}
+
+/// Sends a byte, and keeps the peer.
+fn written<S: Write>(mut peer: S) -> S {
+    peer.write_all(b"!").expect("room for a byte");
+    peer
+}
+
+fn nop() -> io::Result<Scene> {
+    scene(|| Op::new(Context::current().driver(), Nop), || {})
+}
+
+fn has_bytes(socket: &Socket) -> io::Result<bool> {
+    let mut byte = [MaybeUninit::uninit()];
+    match socket.recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn ready() -> io::Result<Scene> {
+    let (near, far) = shared_pair()?;
+    let operate = move || {
+        let near = near.clone();
+        async move {
+            // Readiness is waited for after an attempt, never before.
+            while !has_bytes(&near)? {
+                let ready = Ready::new(&near, Interest::Readable).expect("it can be watched");
+                Op::new(near.driver(), ready).await?;
+            }
+            Ok(())
+        }
+    };
+    scene(operate, move || written(far))
+}
+
+fn accept() -> io::Result<Scene> {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let listener = Rc::new(TcpListener::from_std(listener)?);
+    let operate = move || {
+        let listener = Rc::clone(&listener);
+        async move { listener.accept().await.map(drop) }
+    };
+    scene(operate, move || {
+        StdStream::connect(address).expect("somebody listens")
+    })
+}
+
+fn accept_one() -> io::Result<Scene> {
+    let driver = Context::current().driver().clone();
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(driver.attempts(Code::Accept))?;
+    let listener = Shared::new(&driver, Socket::from(listener));
+    let backlog = Rc::<Backlog>::default();
+    let operate = move || {
+        let accept = Op::new(listener.driver(), Accept::new(&listener, &backlog));
+        let backlog = Rc::clone(&backlog);
+        async move {
+            match backlog.take() {
+                Some(_) => Ok(()),
+                None => accept.await.map(drop),
+            }
+        }
+    };
+    scene(operate, move || {
+        StdStream::connect(address).expect("somebody listens")
+    })
+}
+
+fn accept_fails() -> io::Result<Failure> {
+    let driver = Context::current().driver().clone();
+    let deaf = Shared::new(&driver, Socket::new(Domain::IPV4, Type::STREAM, None)?);
+    let accept = Op::new(&driver, Accept::new(&deaf, &Rc::default()));
+    failure(libc::EINVAL, async move { accept.await.map(drop) })
+}
+
+fn connect() -> io::Result<Scene> {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let operate = move || {
+        let _open = &listener;
+        async move { TcpStream::connect(address).await.map(drop) }
+    };
+    scene(operate, || {})
+}
+
+fn connect_fails() -> io::Result<Failure> {
+    let address = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    failure(libc::ECONNREFUSED, async move {
+        TcpStream::connect(address).await.map(drop)
+    })
+}
+
+fn read() -> io::Result<Scene> {
+    let (peer, far) = connected()?;
+    let stream = Rc::new(TcpStream::from_std(far)?);
+    let operate = move || {
+        let stream = Rc::clone(&stream);
+        async move {
+            let (read, buf) = stream.read(Vec::with_capacity(8)).await?;
+            assert_eq!((read, &buf[..]), (1, &b"!"[..]));
+            Ok(())
+        }
+    };
+    scene(operate, move || written(peer))
+}
+
+fn recv_boxed() -> io::Result<Scene> {
+    let (near, far) = shared_pair()?;
+    let spill = Rc::<Spill>::default();
+    let operate = move || {
+        let recv = Recv::new(&near, vec![0; 64].into_boxed_slice(), &spill);
+        let op = Op::new(near.driver(), recv);
+        let spill = Rc::clone(&spill);
+        async move {
+            let mut byte = [0];
+            if spill.take(&mut byte) == 0 {
+                let (read, buf) = op.await?;
+                assert_eq!((read, buf[0]), (1, b'!'));
+            }
+            Ok(())
+        }
+    };
+    scene(operate, move || written(far))
+}
+
+/// A stream whose peer has reset it.
+fn reset() -> io::Result<TcpStream> {
+    let (peer, far) = connected()?;
+    let peer = Socket::from(peer);
+    peer.set_linger(Some(Duration::ZERO))?;
+    drop(peer);
+    TcpStream::from_std(far)
+}
+
+fn read_fails() -> io::Result<Failure> {
+    let stream = reset()?;
+    failure(libc::ECONNRESET, async move {
+        stream.read(Vec::with_capacity(8)).await?;
+        Ok(())
+    })
+}
+
+fn recv() -> io::Result<Scene> {
+    let (peer, far) = connected()?;
+    let stream = Rc::new(TcpStream::from_std(far)?);
+    let operate = move || {
+        let stream = Rc::clone(&stream);
+        async move {
+            let lease = stream.recv().await?.expect("not the end");
+            assert_eq!(&*lease, b"!");
+            Ok(())
+        }
+    };
+    scene(operate, move || written(peer))
+}
+
+fn recv_fails() -> io::Result<Failure> {
+    let stream = reset()?;
+    failure(
+        libc::ECONNRESET,
+        async move { stream.recv().await.map(drop) },
+    )
+}
+
+/// A socket that takes nothing until its peer reads; the send is of one byte.
+fn send() -> io::Result<Scene> {
+    let (mut peer, far) = connected()?;
+    far.set_nonblocking(true)?;
+    let mut filler = &far;
+    let mut sent = 0_u64;
+    loop {
+        match filler.write(&[0; 1 << 16]) {
+            Ok(bytes) => sent += bytes as u64,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    let stream = Rc::new(TcpStream::from_std(far)?);
+    let operate = move || {
+        let stream = Rc::clone(&stream);
+        async move {
+            stream.write(b"!").await?;
+            Ok(())
+        }
+    };
+    scene(operate, move || {
+        let read = io::copy(&mut (&mut peer).take(sent), &mut io::sink());
+        assert_eq!(read.expect("all that was sent"), sent);
+        peer
+    })
+}
+
+fn send_fails() -> io::Result<Failure> {
+    let (peer, far) = connected()?;
+    let stream = TcpStream::from_std(far)?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    failure(libc::EPIPE, async move {
+        let failed = stream.write(b"gone".to_vec()).await;
+        drop(peer);
+        match failed {
+            Ok(_) => Ok(()),
+            Err(failure) => {
+                assert_eq!(failure.buf, b"gone");
+                Err(failure.error)
+            }
+        }
+    })
+}
+
+const CONTENT: &[u8] = b"what a file holds";
+
+fn with_file<F>(operate: fn(Rc<File>) -> F) -> io::Result<Scene>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let mut file = tempfile::tempfile()?;
+    file.write_all(CONTENT)?;
+    let file = Rc::new(File::from_std(file));
+    scene(move || operate(Rc::clone(&file)), || {})
+}
+
+/// A file opened only for reading, or only for writing.
+fn half_open(write: bool) -> io::Result<File> {
+    let file = tempfile::NamedTempFile::new()?;
+    let half = std::fs::OpenOptions::new()
+        .read(!write)
+        .write(write)
+        .open(file.path())?;
+    Ok(File::from_std(half))
+}
+
+fn read_at() -> io::Result<Scene> {
+    with_file(|file| async move {
+        let (read, buf) = file.read_at(Vec::with_capacity(64), 2).await?;
+        assert_eq!(&buf[..read], &CONTENT[2..]);
+        Ok(())
+    })
+}
+
+fn read_at_fails() -> io::Result<Failure> {
+    let file = half_open(true)?;
+    failure(libc::EBADF, async move {
+        file.read_at(Vec::with_capacity(8), 0).await?;
+        Ok(())
+    })
+}
+
+fn write_at() -> io::Result<Scene> {
+    with_file(|file| async move {
+        let (written, buf) = file.write_at(b"WHAT".to_vec(), 0).await?;
+        assert_eq!((written, &buf[..]), (4, &b"WHAT"[..]));
+        Ok(())
+    })
+}
+
+fn write_at_fails() -> io::Result<Failure> {
+    let file = half_open(false)?;
+    failure(libc::EBADF, async move {
+        match file.write_at(b"kept".to_vec(), 0).await {
+            Ok(_) => Ok(()),
+            Err(failure) => {
+                assert_eq!(failure.buf, b"kept");
+                Err(failure.error)
+            }
+        }
+    })
+}
+
+fn sync_all() -> io::Result<Scene> {
+    with_file(|file| async move { file.sync_all().await })
+}
+
+fn sync_all_fails() -> io::Result<Failure> {
+    let (socket, _) = UnixStream::pair()?;
+    let file = File::from_std(std::fs::File::from(OwnedFd::from(socket)));
+    failure(libc::EINVAL, async move { file.sync_all().await })
+}
+
+fn sync_data() -> io::Result<Scene> {
+    with_file(|file| async move { file.sync_data().await })
+}
+
+fn set_len() -> io::Result<Scene> {
+    with_file(|file| async move { file.set_len(40).await })
+}
+
+fn set_len_fails() -> io::Result<Failure> {
+    let file = half_open(false)?;
+    failure(libc::EINVAL, async move { file.set_len(1).await })
+}
+
+fn open() -> io::Result<Scene> {
+    let file = Rc::new(tempfile::NamedTempFile::new()?);
+    let operate = move || {
+        let file = Rc::clone(&file);
+        async move { File::open(file.path()).await.map(drop) }
+    };
+    scene(operate, || {})
+}
+
+fn open_fails() -> io::Result<Failure> {
+    let path = tempfile::NamedTempFile::new()?.path().to_owned();
+    failure(
+        libc::ENOENT,
+        async move { File::open(path).await.map(drop) },
+    )
+}
+
+fn metadata() -> io::Result<Scene> {
+    with_file(|file| async move {
+        assert_eq!(file.metadata().await?.len(), CONTENT.len() as u64);
+        Ok(())
+    })
+}
+
+fn a_sleep() -> io::Result<Scene> {
+    let operate = || async {
+        sleep(Duration::from_millis(3)).await;
+        Ok(())
+    };
+    scene(operate, || {})
+}
+
+fn a_timeout() -> io::Result<Scene> {
+    let operate = || async {
+        let never = std::future::pending::<()>();
+        let elapsed = timeout(Duration::from_millis(3), never).await;
+        assert!(elapsed.is_err());
+        Ok(())
+    };
+    scene(operate, || {})
+}
+
+fn join() -> io::Result<Scene> {
+    let operate = || async {
+        let task = annulet::spawn(async {
+            annulet::yield_now().await;
+            7
+        });
+        assert_eq!(task.await.map_err(io::Error::other)?, 7);
+        Ok(())
+    };
+    scene(operate, || {})
+}
+
+fn blocking() -> io::Result<Scene> {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let opened = Arc::clone(&gate);
+    let operate = move || {
+        let gate = Arc::clone(&gate);
+        async move {
+            let call = annulet::spawn_blocking(move || {
+                let closed = gate.0.lock().expect("nobody panics");
+                let open = gate.1.wait_while(closed, |open| !*open);
+                *open.expect("nobody panics")
+            });
+            assert!(call.await.map_err(io::Error::other)?);
+            Ok(())
+        }
+    };
+    scene(operate, move || {
+        *opened.0.lock().expect("nobody panics") = true;
+        opened.1.notify_all();
+    })
+}
