@@ -414,12 +414,12 @@ impl Driver {
     ///
     /// After the shutdown, and where too many are in flight.
     #[inline]
-    pub(crate) fn room(&self) -> io::Result<()> {
+    pub(crate) fn room(&self) -> Result<(), Completion> {
         if self.is_shut_down() {
-            return Err(shut_down_error());
+            return Err(Completion::SHUT_DOWN);
         }
         if !self.0.slots.has_room() {
-            return Err(io::Error::other("too many operations in flight"));
+            return Err(Completion::NO_SLOT);
         }
         Ok(())
     }
@@ -661,10 +661,6 @@ impl Driver {
 #[derive(Debug)]
 pub(crate) struct Entered {
     _ring: Option<uring::EnterGuard>,
-}
-
-fn shut_down_error() -> io::Error {
-    io::Error::other("the runtime of this operation has been shut down")
 }
 
 /// Runs user code that must not unwind into the driver.

@@ -93,6 +93,18 @@ impl Completion {
         }
     }
 
+    /// The runtime has been shut down, so nothing was asked of anybody. No error number of any system
+    /// is as large.
+    pub(crate) const SHUT_DOWN: Self = Self {
+        result: -(i32::MAX as isize),
+        flags: 0,
+    };
+    /// The table of operations is full.
+    pub(crate) const NO_SLOT: Self = Self {
+        result: 1 - (i32::MAX as isize),
+        flags: 0,
+    };
+
     /// A completion as a pool job or a non-blocking attempt reports it.
     pub(crate) fn from_io(result: std::io::Result<usize>) -> Self {
         let result = match result {
@@ -105,10 +117,19 @@ impl Completion {
     /// The result as the standard library would give it.
     #[inline]
     pub(crate) fn into_io(self) -> std::io::Result<usize> {
-        usize::try_from(self.result).map_err(|_| {
-            let code = i32::try_from(-self.result).unwrap_or(sys::IO);
-            std::io::Error::from_raw_os_error(code)
-        })
+        usize::try_from(self.result).map_err(|_| self.to_error())
+    }
+
+    #[cold]
+    fn to_error(self) -> std::io::Error {
+        if self == Self::SHUT_DOWN {
+            return std::io::Error::other("the runtime of this operation has been shut down");
+        }
+        if self == Self::NO_SLOT {
+            return std::io::Error::other("too many operations in flight");
+        }
+        let code = i32::try_from(-self.result).unwrap_or(sys::IO);
+        std::io::Error::from_raw_os_error(code)
     }
 }
 

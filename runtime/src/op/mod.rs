@@ -251,8 +251,8 @@ impl<T: OpCode> Op<T> {
     }
 
     /// Completes it without the kernel's doing.
-    fn complete_here(&mut self, result: io::Result<usize>) -> Poll<T::Output> {
-        Poll::Ready(self.take_payload().complete(Completion::from_io(result)))
+    fn complete_here(&mut self, completion: Completion) -> Poll<T::Output> {
+        Poll::Ready(self.take_payload().complete(completion))
     }
 
     /// Attempts an idle operation; `None` if it is to be submitted.
@@ -266,7 +266,7 @@ impl<T: OpCode> Op<T> {
             return Some(Poll::Pending);
         }
         match payload.attempt() {
-            Attempt::Done(result) => Some(self.complete_here(result)),
+            Attempt::Done(result) => Some(self.complete_here(Completion::from_io(result))),
             Attempt::Blocked(interest) if route == Route::Attempt => {
                 let ready = payload.wait(interest)?;
                 Some(match Wait::begin(&self.driver, ready, cx) {
@@ -274,7 +274,7 @@ impl<T: OpCode> Op<T> {
                         self.state = State::Waiting(self.take_payload(), wait);
                         Poll::Pending
                     }
-                    Err(error) => self.complete_here(Err(error)),
+                    Err(refused) => self.complete_here(refused),
                 })
             }
             Attempt::Blocked(_) | Attempt::Refused => None,
@@ -283,8 +283,8 @@ impl<T: OpCode> Op<T> {
 
     #[inline]
     fn submit(&mut self, route: Route, cx: &Context<'_>) -> Poll<T::Output> {
-        if let Err(error) = self.driver.room() {
-            return self.complete_here(Err(error));
+        if let Err(refused) = self.driver.room() {
+            return self.complete_here(refused);
         }
         let payload = InSlot(self.take_payload());
         let (slot, mut place) = self.driver.insert(payload, cx.waker());
@@ -341,7 +341,10 @@ impl<T: OpCode> Future for Op<T> {
                 }
                 State::Waiting(_, wait) => match ready!(wait.poll(cx)) {
                     Ok(()) => this.state = State::Idle(this.take_payload()),
-                    Err(error) => return this.complete_here(Err(error)),
+                    Err(_) if this.driver.is_shut_down() => {
+                        return this.complete_here(Completion::SHUT_DOWN);
+                    }
+                    Err(error) => return this.complete_here(Completion::from_io(Err(error))),
                 },
                 State::Done => panic!("operation polled after it completed"),
             }
@@ -440,8 +443,8 @@ impl<T: MultiCode> Multi<T> {
     }
 
     fn arm(&mut self, payload: T, cx: &Context<'_>) -> Result<(), T::Output> {
-        if let Err(error) = self.driver.room() {
-            return Err(payload.complete(Completion::from_io(Err(error))));
+        if let Err(refused) = self.driver.room() {
+            return Err(payload.complete(refused));
         }
         let (slot, mut place) = self.driver.insert(InSlot(payload), cx.waker());
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.

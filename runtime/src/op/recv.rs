@@ -134,7 +134,10 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
         let space = self.buf.stable_mut_ptr().cast::<MaybeUninit<u8>>();
         // SAFETY: a buffer's range is valid for writes up to its capacity (`IoBufMut`).
         let space = unsafe { std::slice::from_raw_parts_mut(space, self.buf.bytes_total()) };
-        Attempt::of(self.socket.recv_with_flags(space, sys::MSG_NOW), Interest::Readable)
+        Attempt::of(
+            self.socket.recv_with_flags(space, sys::MSG_NOW),
+            Interest::Readable,
+        )
     }
 
     fn wait(&self, interest: Interest) -> Option<Ready> {

@@ -9,7 +9,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::{InSlot, OpCode, Ready};
-use crate::driver::{Driver, SlotId};
+use crate::driver::{Completion, Driver, SlotId};
 
 pub(super) struct Wait {
     driver: Driver,
@@ -18,7 +18,7 @@ pub(super) struct Wait {
 
 impl Wait {
     /// Starts to wait; the task is woken when it is over.
-    pub(super) fn begin(driver: &Driver, ready: Ready, cx: &Context<'_>) -> io::Result<Self> {
+    pub(super) fn begin(driver: &Driver, ready: Ready, cx: &Context<'_>) -> Result<Self, Completion> {
         driver.room()?;
         let (source, interest) = (ready.source(), ready.interest);
         let (slot, _place) = driver.insert(InSlot(ready), cx.waker());

@@ -24,8 +24,6 @@ impl<T: AsFd + 'static> Source for T {
 pub(crate) const CANCELED: i32 = libc::ECANCELED;
 /// What an operation that there was no room for answers.
 pub(crate) const AGAIN: i32 = libc::EAGAIN;
-/// What a receive that finds no provided buffer free answers.
-
 /// What an operation that this system does not know answers.
 pub(crate) const UNSUPPORTED: i32 = libc::EOPNOTSUPP;
 /// What stands for an error that has no number.
