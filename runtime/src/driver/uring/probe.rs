@@ -143,7 +143,7 @@ fn find() -> io::Result<Probed> {
     note(Feature::BufRing, test.buf_ring());
     note(Feature::MsgRing, test.message());
     note(Feature::ReadNowait, Ok(()));
-    probed.features = opcodes(&test.ring, probed.features)?;
+    probed.features = opcodes(&test.ring, probed.features).map_err(|error| explain(&error))?;
     Ok(probed)
 }
 
