@@ -32,33 +32,9 @@ pub use annulet_macros::{main, test};
 pub use annulet_net as net;
 pub use annulet_runtime::*;
 
-/// Calls `body` with a runtime on each driver that this machine offers, and says which it leaves out
-/// and why. `ANNULET_DRIVER` narrows the choice.
-///
-/// # Panics
-///
-/// If a driver that works cannot be opened, or none works; and with the panic of `body`.
-pub fn for_each_driver(mut body: impl FnMut(&Runtime)) {
-    let only = std::env::var("ANNULET_DRIVER")
-        .ok()
-        .and_then(|name| Choice::from_name(&name));
-    let mut ran = 0;
-    for (name, choice) in [("uring", Choice::Uring), ("poll", Choice::Poll)] {
-        if only.is_some_and(|only| only != Choice::Auto && only != choice) {
-            continue;
-        }
-        match Builder::new().driver(choice).build() {
-            Ok(runtime) => {
-                body(&runtime);
-                ran += 1;
-            }
-            Err(error) => say(&format!("SKIP {name}: {error}")),
-        }
-    }
-    assert!(ran > 0, "no driver works on this machine");
-}
+mod drivers;
 
-#[expect(clippy::print_stdout, reason = "a test says what it leaves out")]
-fn say(line: &str) {
-    println!("{line}");
-}
+#[doc(hidden)]
+pub mod __entry;
+
+pub use drivers::for_each_driver;

@@ -1,72 +1,82 @@
 //! Attributes: `#[annulet::main]` and `#[annulet::test]`.
+//!
+//! Both leave the `async fn` whole, inside a plain `fn` of its name, so that errors in its body point
+//! where they do without the attribute; what else there is to do stands in the facade's functions.
 #![forbid(unsafe_code)]
 
+mod expand;
+mod options;
+
 use proc_macro::TokenStream;
-use quote::quote;
-use syn::{ItemFn, parse_macro_input};
 
-fn check(function: &ItemFn, name: &str) -> Result<(), syn::Error> {
-    if function.sig.asyncness.is_none() {
-        let message = format!("#[annulet::{name}] needs an async fn");
-        return Err(syn::Error::new_spanned(function.sig.fn_token, message));
-    }
-    if let Some(input) = function.sig.inputs.first() {
-        let message = format!("an fn under #[annulet::{name}] takes no arguments");
-        return Err(syn::Error::new_spanned(input, message));
-    }
-    Ok(())
+/// Runs an `async fn main` on a runtime.
+///
+/// | option | meaning |
+/// |---|---|
+/// | none | one shard, on the thread that the program starts on, not pinned |
+/// | `shards = 4` | so many shards, each on a thread of its own pinned to a CPU; `main` is a task of the first |
+/// | `shards = "all"` | one shard for each CPU that the process may use |
+/// | `driver = "auto"` | the driver: `"auto"`, `"uring"` or `"poll"`; the variable `ANNULET_DRIVER` overrides it |
+///
+/// The function may return what any `main` may: `()`, a `Result`, an `ExitCode`. A runtime that cannot
+/// start is told on standard error, and the program ends with exit code 1.
+///
+/// ```
+/// use std::process::ExitCode;
+///
+/// #[annulet::main(shards = 2, driver = "poll")]
+/// async fn main() -> Result<ExitCode, std::io::Error> {
+///     let numbers = annulet::on_every_shard(|shard| async move { shard.0 }).await;
+///     assert_eq!(numbers.map_err(std::io::Error::other)?, [0, 1]);
+///     Ok(ExitCode::SUCCESS)
+/// }
+/// ```
+///
+/// What it cannot do is an error at the place:
+///
+/// ```compile_fail
+/// #[annulet::main(shards = "most")] // `shards` is a number above zero or "all"
+/// async fn main() {}
+/// ```
+///
+/// ```compile_fail
+/// #[annulet::main]
+/// fn main() {} // needs an async fn
+/// ```
+///
+/// ```compile_fail
+/// #[annulet::main]
+/// async fn main() -> u32 { 7 } // no exit code can be made of that
+/// ```
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::main(arguments.into(), item.into()).into()
 }
 
-/// Runs an `async fn main` on a shard of the calling thread.
+/// Runs an `async fn` as a test on every driver that this machine offers.
+///
+/// A driver that the machine lacks is told as `SKIP name: reason`, and left out. The variable
+/// `ANNULET_DRIVER` narrows the test to one driver, and so does the option `driver = "uring"` or
+/// `"poll"`. Each run has a runtime of its own, of one shard. A test may return `()` or a `Result`,
+/// whose error fails it; a failure names its driver.
+///
+/// ```
+/// #[annulet::test]
+/// async fn a_task_answers() -> std::io::Result<()> {
+///     let task = annulet::spawn(async { 6 * 7 });
+///     assert_eq!(task.await.map_err(std::io::Error::other)?, 42);
+///     Ok(())
+/// }
+///
+/// #[annulet::test(driver = "poll")]
+/// async fn only_where_readiness_matters() {}
+/// ```
+///
+/// ```compile_fail
+/// #[annulet::test]
+/// async fn takes(number: u32) {} // takes no arguments
+/// ```
 #[proc_macro_attribute]
-pub fn main(_arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let mut function = parse_macro_input!(item as ItemFn);
-    if let Err(error) = check(&function, "main") {
-        return error.to_compile_error().into();
-    }
-    function.sig.asyncness = None;
-    let ItemFn {
-        attrs,
-        vis,
-        sig,
-        block,
-    } = function;
-    quote! {
-        #(#attrs)* #vis #sig {
-            let runtime = match ::annulet::Builder::new().build() {
-                ::std::result::Result::Ok(runtime) => runtime,
-                ::std::result::Result::Err(error) => {
-                    ::std::panic!("the annulet runtime could not start: {error}")
-                }
-            };
-            runtime.block_on(async move #block)
-        }
-    }
-    .into()
-}
-
-/// Runs an `async fn` as a test on every driver that this machine offers, and says which it left out
-/// and why.
-#[proc_macro_attribute]
-pub fn test(_arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let mut function = parse_macro_input!(item as ItemFn);
-    if let Err(error) = check(&function, "test") {
-        return error.to_compile_error().into();
-    }
-    function.sig.asyncness = None;
-    let ItemFn {
-        attrs,
-        vis,
-        sig,
-        block,
-    } = function;
-    quote! {
-        #[::core::prelude::v1::test]
-        #(#attrs)* #vis #sig {
-            ::annulet::for_each_driver(|runtime| {
-                runtime.block_on(async #block);
-            });
-        }
-    }
-    .into()
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::test(arguments.into(), item.into()).into()
 }

@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+#[cfg(feature = "hyper")]
+pub mod http;
 mod tcp;
 
 pub use addr::{Target, ToAddrs, lookup};

@@ -20,6 +20,7 @@
 
 pub mod buf;
 pub mod op;
+pub mod signal;
 pub mod sys;
 pub mod task;
 pub mod time;
@@ -42,5 +43,5 @@ pub use driver::{
 };
 pub use pool::PoolConfig;
 pub use runtime::Runtime;
-pub use shard::{Handle, Refused, ShardId, Shards, cpus, shards, spawn_on};
+pub use shard::{Handle, Refused, ShardId, Shards, cpus, on_every_shard, shards, spawn_on};
 pub use task::{JoinError, JoinHandle, yield_now};

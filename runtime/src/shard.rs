@@ -13,10 +13,11 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use crate::context::spawn;
 use crate::executor::Remote;
 use crate::pool::Pool;
 use crate::runtime::{Runtime, Settings};
-use crate::task::RemoteJoinHandle;
+use crate::task::{JoinError, RemoteJoinHandle};
 
 /// A shard's number, from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +127,58 @@ where
         Some(handle) => handle.spawn(make),
         None => panic!("{shard} does not exist: there are {}", shards()),
     }
+}
+
+/// Runs a future of `make` on every shard and gives their outputs, in the order of the shards.
+///
+/// On a runtime that is alone, that is one future on this shard. The futures run beside each other as
+/// tasks, and all are waited for.
+///
+/// # Errors
+///
+/// That of the first shard, in their order, whose task panicked or whose shard ended.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// The tasks go on, detached.
+///
+/// # Examples
+///
+/// ```
+/// use annulet_runtime::{Builder, ShardId, on_every_shard};
+///
+/// let shards = Builder::new().shards(2).start()?;
+/// let squares = shards.run(|| on_every_shard(|ShardId(index)| async move { index * index }))?;
+/// assert_eq!(squares?, [0, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn on_every_shard<M, F>(make: M) -> Result<Vec<F::Output>, JoinError>
+where
+    M: Fn(ShardId) -> F + Clone + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let peers = PEERS.with_borrow(Clone::clone);
+    let Some(peers) = peers else {
+        return Ok(vec![spawn(make(ShardId(0))).await?]);
+    };
+    let tasks: Vec<_> = peers
+        .iter()
+        .enumerate()
+        .map(|(index, peer)| {
+            let make = make.clone();
+            peer.spawn(move || make(ShardId(index)))
+        })
+        .collect();
+    let mut ends = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        ends.push(task.await);
+    }
+    ends.into_iter().collect()
 }
 
 /// The CPUs this process may use, by the system's numbers.
@@ -251,7 +304,7 @@ impl Shards {
     /// # Errors
     ///
     /// The task's panic, or that the shard ended first.
-    pub fn run<M, F>(&self, main: M) -> Result<F::Output, crate::task::JoinError>
+    pub fn run<M, F>(&self, main: M) -> Result<F::Output, JoinError>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future + 'static,
@@ -265,7 +318,7 @@ impl Shards {
         });
         let answer = wait
             .recv()
-            .unwrap_or_else(|_| Err(crate::task::JoinError::cancelled(None)));
+            .unwrap_or_else(|_| Err(JoinError::cancelled(None)));
         drop(carry);
         answer
     }
