@@ -34,7 +34,7 @@ async fn main() -> io::Result<()> {
         writeln!(out, "{primes} primes below {limit}")?;
     }
 
-    let failed = annulet::spawn_blocking(|| u32::from_str_radix("7up", 10).expect("a number"));
+    let failed = annulet::spawn_blocking(|| "7up".parse::<u32>().expect("a number"));
     match failed.await {
         Ok(number) => writeln!(out, "parsed {number}")?,
         Err(error) => writeln!(out, "the call failed, and the shard did not: {error}")?,

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::io::Write;
+use std::rc::Rc;
 
 use annulet::fs::{self, File};
 
@@ -17,17 +18,13 @@ async fn main() -> io::Result<()> {
     let bytes: Vec<u8> = (0_u8..=250).cycle().take(BLOCK * BLOCKS).collect();
     let bytes = fs::write(&path, bytes).await?;
 
-    // Each task has its own descriptor's worth of reads under way; the shard submits them together.
+    // One open file, read by many tasks: the shard submits what they ask for together.
+    let file = Rc::new(File::open(&path).await?);
     let tasks: Vec<_> = (0..BLOCKS)
         .map(|block| {
-            let path = path.clone();
-            annulet::spawn(async move {
-                let file = File::open(path).await?;
-                let (read, buf) = file
-                    .read_at(Vec::with_capacity(BLOCK), (block * BLOCK) as u64)
-                    .await?;
-                Ok::<_, io::Error>((read, buf))
-            })
+            let file = Rc::clone(&file);
+            let offset = (block * BLOCK) as u64;
+            annulet::spawn(async move { file.read_at(Vec::with_capacity(BLOCK), offset).await })
         })
         .collect();
     let mut together = Vec::with_capacity(bytes.len());
