@@ -28,6 +28,7 @@
 //! or the deadline has come. What will not complete is leaked and counted, never freed.
 
 mod config;
+mod describe;
 mod features;
 mod offload;
 mod poll;

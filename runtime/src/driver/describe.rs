@@ -1,0 +1,90 @@
+//! What each feature and opcode is good for, in words: the first kernel, and what happens without.
+//!
+//! The runtime itself never looks at a version; these are for reports to people.
+
+use super::features::{Code, Feature};
+
+impl Feature {
+    /// The first Linux that has it.
+    #[must_use]
+    pub const fn since(self) -> &'static str {
+        match self {
+            Self::SingleIssuer => "6.0",
+            Self::CoopTaskrun => "5.19",
+            Self::DeferTaskrun => "6.1",
+            Self::SubmitAll | Self::RingFd | Self::MsgRing => "5.18",
+            Self::NoSqarray => "6.6",
+            Self::NoIowait => "6.15",
+            Self::Multishot | Self::BufRing => "5.19",
+            Self::ReadNowait => "4.14",
+        }
+    }
+
+    /// What is done, or suffered, without it.
+    #[must_use]
+    pub const fn without(self) -> &'static str {
+        match self {
+            Self::SingleIssuer => "the kernel locks the ring at each entry",
+            Self::CoopTaskrun => "completions interrupt the shard's thread",
+            Self::DeferTaskrun => "completions are worked on whenever the thread enters the kernel",
+            Self::SubmitAll => "a refused entry holds back those behind it for one more call",
+            Self::NoSqarray => "each entry is named in one more array",
+            Self::RingFd => "each call looks the ring's descriptor up",
+            Self::NoIowait => "an idle shard shows as waiting for I/O, and raises the load figures",
+            Self::Multishot => "one request for each connection accepted and each message received",
+            Self::BufRing => "a receive waits for readiness first, and then copies by a call",
+            Self::MsgRing => "a shard wakes another through an eventfd",
+            Self::ReadNowait => "a cached read goes through the ring like any other",
+        }
+    }
+}
+
+impl Code {
+    /// The first Linux whose io_uring has it.
+    #[must_use]
+    pub const fn since(self) -> &'static str {
+        match self {
+            Self::Nop | Self::Ready | Self::Fsync => "5.1",
+            Self::Accept | Self::Connect => "5.5",
+            Self::Recv | Self::Send | Self::ReadAt | Self::WriteAt => "5.6",
+            Self::AcceptMulti => "5.19",
+            Self::RecvMulti => "6.0",
+            Self::Ftruncate => "6.9",
+        }
+    }
+
+    /// How it is done without the ring.
+    #[must_use]
+    pub const fn without(self) -> &'static str {
+        match self {
+            Self::Nop => "answered at once",
+            Self::AcceptMulti => "one request for each connection",
+            Self::RecvMulti => "recv(2) when the stream is readable",
+            Self::Ready | Self::Accept | Self::Connect | Self::Recv | Self::Send => {
+                "tried when the socket is ready"
+            }
+            Self::ReadAt | Self::WriteAt | Self::Fsync | Self::Ftruncate => {
+                "a call on the blocking pool"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Feature};
+
+    #[test]
+    fn every_first_kernel_is_a_version() {
+        let features = Feature::ALL.iter().map(|feature| feature.since());
+        let codes = Code::ALL.iter().map(|code| code.since());
+        for since in features.chain(codes) {
+            let (major, minor) = since.split_once('.').expect("a point");
+            assert!(
+                (4..8).contains(&major.parse::<u32>().expect("a number")),
+                "{since}"
+            );
+            minor.parse::<u32>().expect("a number");
+        }
+    }
+}
