@@ -52,7 +52,10 @@ fn accounts_for_all(report: &DriverReport) {
     assert_eq!(report.codes.contains(&Code::RecvMulti), multishot);
 }
 
-#[expect(clippy::print_stdout, reason = "what a run on a kernel found is worth having")]
+#[expect(
+    clippy::print_stdout,
+    reason = "what a run on a kernel found is worth having"
+)]
 fn print(report: &DriverReport, took: Duration) {
     println!("DRIVER {report}, open after {} ms", took.as_millis());
     for (feature, reason) in &report.missing {

@@ -291,21 +291,24 @@ impl<T: OpCode> Op<T> {
         self.state = State::InFlight(slot);
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
         let payload = unsafe { place.as_mut() };
-        match route {
-            Route::Ring => {
-                let sqe = payload.0.entry();
-                self.driver.push(slot, sqe);
-            }
-            Route::Attempt => match payload.0.watched() {
-                Some((source, interest)) => self.driver.watch(slot, source, interest),
-                None => self.driver.refuse(slot),
-            },
-            Route::Pool => match payload.0.job() {
-                Some(job) => self.driver.offload(slot, job),
-                None => self.driver.refuse(slot),
-            },
-        }
+        hand_over(&self.driver, route, slot, &mut payload.0);
         Poll::Pending
+    }
+}
+
+/// Gives a payload that has just got its slot to whoever does it.
+#[inline]
+fn hand_over<T: OpCode>(driver: &Driver, route: Route, slot: SlotId, payload: &mut T) {
+    match route {
+        Route::Ring => driver.push(slot, payload.entry()),
+        Route::Attempt => match payload.watched() {
+            Some((source, interest)) => driver.watch(slot, source, interest),
+            None => driver.refuse(slot),
+        },
+        Route::Pool => match payload.job() {
+            Some(job) => driver.offload(slot, job),
+            None => driver.refuse(slot),
+        },
     }
 }
 

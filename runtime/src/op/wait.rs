@@ -8,8 +8,8 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use super::{InSlot, OpCode, Ready};
-use crate::driver::{Completion, Driver, SlotId};
+use super::{InSlot, OpCode, Ready, hand_over};
+use crate::driver::{Code, Completion, Driver, SlotId};
 
 pub(super) struct Wait {
     driver: Driver,
@@ -18,11 +18,16 @@ pub(super) struct Wait {
 
 impl Wait {
     /// Starts to wait; the task is woken when it is over.
-    pub(super) fn begin(driver: &Driver, ready: Ready, cx: &Context<'_>) -> Result<Self, Completion> {
+    pub(super) fn begin(
+        driver: &Driver,
+        ready: Ready,
+        cx: &Context<'_>,
+    ) -> Result<Self, Completion> {
         driver.room()?;
-        let (source, interest) = (ready.source(), ready.interest);
-        let (slot, _place) = driver.insert(InSlot(ready), cx.waker());
-        driver.watch(slot, source, interest);
+        let (slot, mut place) = driver.insert(InSlot(ready), cx.waker());
+        // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
+        let ready = unsafe { place.as_mut() };
+        hand_over(driver, driver.route(Code::Ready), slot, &mut ready.0);
         Ok(Self {
             driver: driver.clone(),
             slot: Some(slot),
