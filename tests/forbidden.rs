@@ -111,7 +111,9 @@ fn child_says(name: &str, driver: &str) -> String {
         .env("ANNULET_DRIVER", driver)
         .output()
         .expect("it can be started again");
-    let text = child::text(&output);
+    let text = [&output.stdout, &output.stderr]
+        .map(|stream| String::from_utf8_lossy(stream).into_owned())
+        .concat();
     assert!(output.status.success(), "{}: {text}", output.status);
     text
 }

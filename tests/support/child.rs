@@ -1,7 +1,7 @@
 //! Runs a test again in a process of its own, to do there what cannot be undone.
 
 use std::env;
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// Which part the process plays; unset in the test itself.
 const PART: &str = "ANNULET_TEST_PART";
@@ -21,12 +21,4 @@ pub(crate) fn command(name: &str, part: &str) -> Command {
         .env_remove("ANNULET_DRIVER")
         .env_remove("ANNULET_URING_DISABLE");
     command
-}
-
-/// What a child has said, both streams.
-pub(crate) fn text(output: &Output) -> String {
-    let streams = [&output.stdout, &output.stderr];
-    streams
-        .map(|stream| String::from_utf8_lossy(stream).into_owned())
-        .concat()
 }
