@@ -1,0 +1,175 @@
+//! A task that never stops asking for its turn does not keep others from theirs: a socket is served and
+//! a timer fires within 5 ms, whatever the hog does.
+//!
+//! A machine that is busy with other things may stop this process for longer than that at any point.
+//! So times are the median of many, those of timers without what the thread was kept waiting for its
+//! CPU; the worst is printed.
+
+mod support {
+    pub(crate) mod latency;
+}
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use annulet::Context;
+use annulet::net::{TcpListener, TcpStream};
+use annulet::op::{Nop, Op};
+use annulet::time::sleep;
+use support::latency::{Latencies, kept_waiting};
+
+/// What a socket or a timer may be kept waiting.
+const LATE_MAX: Duration = Duration::from_millis(5);
+/// Times that each is measured.
+const ROUNDS: usize = 60;
+
+type Hog = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A task that never waits, by name.
+type Kind = (&'static str, fn() -> Hog);
+
+const HOGS: &[Kind] = &[
+    ("yields", || Box::pin(yields())),
+    ("wakes itself", || Box::pin(wakes_itself())),
+    ("spawns for ever", || Box::pin(spawns())),
+    ("operates for ever", || Box::pin(operates())),
+    ("reads what never ends", || Box::pin(reads_a_flood())),
+];
+
+async fn yields() {
+    loop {
+        annulet::yield_now().await;
+    }
+}
+
+async fn wakes_itself() {
+    std::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}
+
+async fn spawns() {
+    loop {
+        annulet::spawn(async {}).await.expect("it ends");
+    }
+}
+
+async fn operates() {
+    let context = Context::current();
+    loop {
+        Op::new(context.driver(), Nop)
+            .await
+            .expect("it does nothing");
+    }
+}
+
+/// A stream whose peer sends as fast as it can.
+async fn reads_a_flood() {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+    let mut peer = StdStream::connect(listener.local_addr().expect("bound")).expect("connected");
+    let (far, _) = listener.accept().expect("accepted");
+    // Ends with the stream, whose end makes the write fail.
+    std::thread::spawn(move || while peer.write_all(&[0; 1 << 14]).is_ok() {});
+    let stream = TcpStream::from_std(far).expect("taken over");
+    while stream.recv().await.expect("received").is_some() {}
+}
+
+async fn timers() -> Latencies {
+    let mut late = Latencies::default();
+    for _ in 0..ROUNDS {
+        let (due, kept) = (Instant::now() + Duration::from_millis(10), kept_waiting());
+        sleep(Duration::from_millis(10)).await;
+        let kept = kept_waiting() - kept;
+        late.note(due.elapsed().saturating_sub(kept));
+    }
+    late
+}
+
+/// Round trips of a peer that is a plain thread.
+async fn round_trips() -> Latencies {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("bound");
+    let address = listener.local_addr().expect("bound");
+    let server = annulet::spawn(async move {
+        let (stream, _) = listener.accept().await?;
+        while let Some(message) = stream.recv().await? {
+            stream.write_all(message).await?;
+        }
+        Ok::<_, std::io::Error>(())
+    });
+    let client = annulet::spawn_blocking(move || {
+        let mut stream = StdStream::connect(address).expect("connected");
+        let mut times = Latencies::default();
+        let mut answer = [0; 4];
+        for _ in 0..ROUNDS {
+            let asked = Instant::now();
+            stream.write_all(b"ping").expect("sent");
+            stream.read_exact(&mut answer).expect("answered");
+            times.note(asked.elapsed());
+        }
+        times
+    });
+    let times = client.await.expect("no panic");
+    server.await.expect("not aborted").expect("a clean end");
+    times
+}
+
+#[test]
+fn a_hog_keeps_no_socket_and_no_timer_waiting() {
+    annulet::for_each_driver(|runtime| {
+        let kind = runtime.driver().kind;
+        for (name, hog) in HOGS {
+            let (timers, trips) = runtime.block_on(async {
+                let hog = annulet::spawn(hog());
+                let timers = annulet::spawn(timers());
+                let trips = round_trips().await;
+                let timers = timers.await.expect("it ends");
+                assert!(!hog.is_finished());
+                hog.abort();
+                assert!(hog.await.expect_err("aborted").is_cancelled());
+                (timers, trips)
+            });
+            println!("{kind}, a task {name}: 10 ms timers late by {timers}; round trips {trips}");
+            for (what, times) in [("timer", &timers), ("socket", &trips)] {
+                let median = times.median();
+                assert!(
+                    median < LATE_MAX,
+                    "{kind}, a task {name}: a {what} waits {median:?}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn a_hog_that_yields_runs_in_turn_with_the_others() {
+    annulet::for_each_driver(|runtime| {
+        let turns = runtime.block_on(async {
+            let counts: [std::rc::Rc<std::cell::Cell<u32>>; 3] = Default::default();
+            let tasks = counts.clone().map(|count| {
+                annulet::spawn(async move {
+                    loop {
+                        count.set(count.get() + 1);
+                        annulet::yield_now().await;
+                    }
+                })
+            });
+            while counts[0].get() < 10_000 {
+                annulet::yield_now().await;
+            }
+            for task in tasks {
+                task.abort();
+            }
+            counts.map(|count| count.get())
+        });
+        let (least, most) = (turns.iter().min(), turns.iter().max());
+        let spread = most.zip(least).map(|(most, least)| most - least);
+        assert!(spread <= Some(1), "{turns:?}");
+    });
+}
