@@ -31,11 +31,3 @@ impl fmt::Display for Latencies {
         write!(f, "{:?} (median), {worst:?} (worst)", self.median())
     }
 }
-
-/// How long this thread has been kept from running by others, where the system tells: what a busy
-/// machine does to a test, and no runtime can help.
-pub(crate) fn kept_waiting() -> Duration {
-    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let waited = schedstat.split_whitespace().nth(1);
-    Duration::from_nanos(waited.and_then(|text| text.parse().ok()).unwrap_or(0))
-}

@@ -1,0 +1,248 @@
+//! What the warm path allocates: nothing, for all but the operations that are named otherwise.
+//!
+//! Each operation runs until everything that grows has grown, and is then counted over a thousand
+//! more. The counts are those of the shard's thread; the pool's threads count for themselves.
+
+mod support {
+    pub(crate) mod alloc {
+        pub(crate) mod counting;
+    }
+}
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
+use std::rc::Rc;
+use std::time::Duration;
+
+use annulet::fs::File;
+use annulet::net::TcpStream;
+use annulet::op::{Nop, Op};
+use annulet::time::{sleep, timeout};
+use annulet::{Context, DriverKind};
+use support::alloc::counting::{self, Counting};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Operations before any are counted.
+const WARM_UP: u32 = 3000;
+/// Operations that are counted.
+const COUNTED: u32 = 1000;
+
+/// Bytes that a thousand operations may leave behind: something grows once, nothing with each.
+const LEFT_MAX: usize = 8 * 1024;
+
+/// Allocations of one turn of `operate`, in hundredths.
+async fn per_operation(mut operate: impl AsyncFnMut()) -> u64 {
+    for _ in 0..WARM_UP {
+        operate().await;
+    }
+    let (before, bytes) = (counting::allocations(), counting::live_bytes());
+    for _ in 0..COUNTED {
+        operate().await;
+    }
+    let count = counting::allocations() - before;
+    let grown = counting::live_bytes().saturating_sub(bytes);
+    assert!(grown < LEFT_MAX, "{grown} bytes were not given back");
+    count * 100 / u64::from(COUNTED)
+}
+
+fn connected() -> (StdStream, TcpStream) {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+    let near = StdStream::connect(listener.local_addr().expect("bound")).expect("connected");
+    near.set_nodelay(true).expect("TCP");
+    let (far, _) = listener.accept().expect("accepted");
+    (near, TcpStream::from_std(far).expect("taken over"))
+}
+
+/// What was counted, by name.
+#[derive(Default)]
+struct Counts(Vec<(&'static str, u64)>);
+
+impl Counts {
+    async fn count(&mut self, name: &'static str, operate: impl AsyncFnMut()) {
+        self.0.push((name, per_operation(operate).await));
+    }
+}
+
+/// Sockets: the peer sends before each receive and reads after each send, so that nothing waits.
+async fn sockets(counts: &mut Counts) {
+    let (mut peer, stream) = connected();
+    let mut sender = peer.try_clone().expect("one more descriptor");
+    let mut buf = Some(Vec::with_capacity(256));
+    let read = async || {
+        sender.write_all(&[7; 64]).expect("room");
+        let taken = buf.take().expect("given back");
+        let (read, taken) = stream.read(taken).await.expect("received");
+        assert_eq!(read, 64);
+        buf = Some(taken);
+    };
+    counts.count("read into the same buffer", read).await;
+    let mut buf = Some(vec![7; 64]);
+    let send = async || {
+        let taken = buf.take().expect("given back");
+        let ((), taken) = stream.write_all(taken).await.expect("sent");
+        buf = Some(taken);
+        let mut space = [0; 64];
+        peer.read_exact(&mut space).expect("what was sent");
+    };
+    counts.count("write_all of the same buffer", send).await;
+    let (mut peer, stream) = connected();
+    let recv = async || {
+        peer.write_all(&[7; 64]).expect("room");
+        let lease = stream.recv().await.expect("received").expect("not the end");
+        assert_eq!(lease.len(), 64);
+    };
+    counts.count("recv of a lease", recv).await;
+    let (peer, stream) = connected();
+    let waiting = async || {
+        let mut peer = &peer;
+        let write = async {
+            annulet::yield_now().await;
+            peer.write_all(&[7; 64]).expect("room");
+        };
+        let read = stream.recv();
+        both(read, write).await.expect("received").expect("bytes");
+    };
+    counts.count("recv of a lease that waits", waiting).await;
+}
+
+/// Awaits both on one task.
+async fn both<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> T {
+    let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
+    let (mut answer, mut done) = (None, false);
+    std::future::poll_fn(|cx| {
+        if answer.is_none()
+            && let std::task::Poll::Ready(first) = first.as_mut().poll(cx)
+        {
+            answer = Some(first);
+        }
+        done = done || second.as_mut().poll(cx).is_ready();
+        if done && answer.is_some() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    answer.expect("it has answered")
+}
+
+async fn files(counts: &mut Counts) {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&[7; 4096]).expect("written");
+    let file = File::from_std(file);
+    let mut buf = Some(Vec::with_capacity(4096));
+    let read = async || {
+        let taken = buf.take().expect("given back");
+        let (read, taken) = file.read_at(taken, 0).await.expect("read");
+        assert_eq!(read, 4096);
+        buf = Some(taken);
+    };
+    counts.count("read_at into the same buffer", read).await;
+    let mut buf = Some(vec![7; 4096]);
+    let write = async || {
+        let taken = buf.take().expect("given back");
+        let (_, taken) = file.write_at(taken, 0).await.expect("written");
+        buf = Some(taken);
+    };
+    counts.count("write_at of the same buffer", write).await;
+}
+
+async fn tasks(counts: &mut Counts) {
+    counts
+        .count("yield_now", async || annulet::yield_now().await)
+        .await;
+    let context = Context::current();
+    let nop = async || Op::new(context.driver(), Nop).await.expect("nothing");
+    counts.count("nop", nop).await;
+    // One tick of the wheel: three thousand long ones would take minutes.
+    let short = Duration::from_micros(1);
+    counts.count("sleep", async || sleep(short).await).await;
+    let within = async || {
+        let answer = timeout(Duration::from_secs(1), annulet::yield_now()).await;
+        answer.expect("in time");
+    };
+    counts.count("timeout", within).await;
+    let spawn = async || annulet::spawn(async {}).await.expect("it ends");
+    counts.count("spawn and join", spawn).await;
+    let flag = Rc::new(LocalFlag::default());
+    let other = Rc::clone(&flag);
+    let echo = annulet::spawn(async move {
+        loop {
+            other.wait(true).await;
+        }
+    });
+    let wake = async || flag.wait(false).await;
+    counts.count("wake of a task and back", wake).await;
+    echo.abort();
+    let call = async || annulet::spawn_blocking(|| ()).await.expect("no panic");
+    counts.count("spawn_blocking", call).await;
+}
+
+/// Two tasks that wake each other in turn.
+#[derive(Default)]
+struct LocalFlag {
+    turn: std::cell::Cell<bool>,
+    wakers: [std::cell::RefCell<Option<std::task::Waker>>; 2],
+}
+
+impl LocalFlag {
+    /// Waits until it is this side's turn, and gives it to the other.
+    async fn wait(&self, side: bool) {
+        std::future::poll_fn(|cx| {
+            if self.turn.get() == side {
+                self.turn.set(!side);
+                if let Some(waker) = &*self.wakers[usize::from(!side)].borrow() {
+                    waker.wake_by_ref();
+                }
+                return std::task::Poll::Ready(());
+            }
+            *self.wakers[usize::from(side)].borrow_mut() = Some(cx.waker().clone());
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Hundredths of allocations that an operation may make, where that is not none. The pool's queue takes
+/// a block for every few dozen jobs.
+fn allowed(kind: DriverKind, name: &str) -> u64 {
+    match (kind, name) {
+        (_, "spawn and join") => 100,
+        // The future, boxed to be pinned.
+        (_, "timeout") => 100,
+        // The job, its place in the queue, and the place of its answer.
+        (_, "spawn_blocking") => 310,
+        // The wait, and its hold on the socket.
+        (DriverKind::Poll, "recv of a lease that waits") => 200,
+        // Files are the pool's: a job, what reports it, its place, and what tells of a refusal.
+        (DriverKind::Poll, "read_at into the same buffer" | "write_at of the same buffer") => 410,
+        _ => 0,
+    }
+}
+
+#[test]
+fn the_warm_path_allocates_nothing() {
+    let mut over = Vec::new();
+    annulet::for_each_driver(|runtime| {
+        let kind = runtime.driver().kind;
+        let mut counts = Counts::default();
+        runtime.block_on(async {
+            sockets(&mut counts).await;
+            files(&mut counts).await;
+            tasks(&mut counts).await;
+        });
+        for (name, hundredths) in counts.0 {
+            println!(
+                "{kind}: {name}: {}.{:02}",
+                hundredths / 100,
+                hundredths % 100
+            );
+            if hundredths > allowed(kind, name) {
+                over.push((kind, name));
+            }
+        }
+    });
+    assert!(over.is_empty(), "more allocations than said: {over:?}");
+}
