@@ -622,8 +622,8 @@ impl Driver {
         self.0.todo.replace(todo);
     }
 
-    /// Ends the driver: refuses work, cancels all, reaps until nothing is left or `grace` is over.
-    /// Returns how many operations the kernel would not let go of; their payloads are leaked.
+    /// Ends the driver: refuses work, cancels all, submits what is queued (the messages that wake
+    /// other shards, too), and reaps until nothing is left or `grace` is over. Returns how many operations the kernel would not let go of; their payloads are leaked.
     pub(crate) fn shut_down(&self, grace: Duration) -> usize {
         self.0.shut_down.set(true);
         let deadline = Instant::now() + grace;
@@ -633,14 +633,19 @@ impl Driver {
         loop {
             let pending = self.0.slots.pending().len();
             let left = deadline.saturating_duration_since(Instant::now());
-            if pending == 0 || left.is_zero() {
+            if left.is_zero() || (pending == 0 && !self.is_behind()) {
                 if pending == 0 {
                     self.take_back_buffers();
                 }
                 return pending;
             }
             // Bounded, because a pool job's result arrives without a completion to wake us.
-            if self.park(Some(left.min(Duration::from_millis(5)))).is_err() {
+            let wait = if pending == 0 {
+                Duration::ZERO
+            } else {
+                left.min(Duration::from_millis(5))
+            };
+            if self.park(Some(wait)).is_err() {
                 return self.0.slots.pending().len();
             }
         }
@@ -649,6 +654,14 @@ impl Driver {
     /// Keeps everything the kernel may still touch, for ever.
     pub(crate) fn leak(&self) {
         let _leaked = std::mem::ManuallyDrop::new(Rc::clone(&self.0));
+    }
+
+    /// Whether something waits to be submitted.
+    fn is_behind(&self) -> bool {
+        match &mut *self.0.backend.borrow_mut() {
+            Backend::Uring(ring) => ring.is_behind(),
+            Backend::Poll(_) => false,
+        }
     }
 
     fn take_back_buffers(&self) {

@@ -77,6 +77,10 @@ impl<K> Uring<K> {
         match self.never {}
     }
 
+    pub(crate) fn is_behind(&mut self) -> bool {
+        match self.never {}
+    }
+
     pub(crate) fn peek(&self) -> bool {
         match self.never {}
     }

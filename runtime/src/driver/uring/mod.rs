@@ -70,7 +70,7 @@ enum Tag {
     Bell = 2,
     /// Another ring's message; arriving was its purpose.
     Message = 3,
-    /// The answer to a message of ours.
+    /// The answer to a message of ours to the ring in the lower bits.
     Sent = 4,
 }
 
@@ -133,6 +133,11 @@ impl Uring<Active> {
 }
 
 impl<K: Kernel> Uring<K> {
+    /// Whether entries wait to be submitted, or messages to be made into entries.
+    pub(crate) fn is_behind(&mut self) -> bool {
+        !self.backlog.is_empty() || self.kernel.queued() > 0 || wake::is_pending()
+    }
+
     /// Registers the provided buffers with the ring.
     pub(crate) fn lend_buffers(&mut self, provided: &Provided) -> io::Result<()> {
         self.kernel.lend_buffers(provided, BUFFER_GROUP)?;
@@ -152,11 +157,11 @@ impl<K: Kernel> Uring<K> {
         self.features.has(Feature::MsgRing).then(EnterGuard::new)
     }
 
-    pub(crate) fn over(kernel: K, doorbell: Doorbell, features: Mask) -> Self {
+    pub(crate) fn over(kernel: K, doorbell: Arc<Doorbell>, features: Mask) -> Self {
         Self {
             kernel,
             backlog: VecDeque::new(),
-            doorbell: Arc::new(doorbell),
+            doorbell,
             bell_armed: false,
             features,
             lent: false,
@@ -265,6 +270,7 @@ impl<K: Kernel> Uring<K> {
                     sink.deliver(SlotId::from_bits(cqe.user_data), completion, more);
                 }
                 Some(Tag::Bell) => *bell_armed = more,
+                Some(Tag::Sent) if cqe.result < 0 => refused(cqe.user_data),
                 Some(Tag::Cancel | Tag::Message | Tag::Sent) | None => {}
             }
         });
@@ -292,7 +298,15 @@ impl<K: Kernel> Uring<K> {
         let data = Tag::Message.data(0);
         wake::drain(&mut |ring| {
             let sqe = opcode::MsgRingData::new(types::Fd(ring), 0, data, None).build();
-            self.queue(sqe.into(), Tag::Sent.data(0));
+            self.queue(sqe.into(), Tag::Sent.data(u64::from(ring.cast_unsigned())));
         });
+    }
+}
+
+/// A message did not arrive: its target is woken in the other way.
+#[cold]
+fn refused(user_data: u64) {
+    if let Ok(ring) = i32::try_from(user_data & u64::from(u32::MAX)) {
+        wake::ring_instead(ring);
     }
 }

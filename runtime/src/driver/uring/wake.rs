@@ -6,11 +6,14 @@
 //!
 //! A doorbell outlives its ring in the hands of others. A message to a descriptor that has been
 //! closed, or that names another file by then, fails or wakes somebody for nothing: both harmless,
-//! since a message carries no data.
+//! since a message carries no data. But a kernel short of memory may refuse a message to a ring that
+//! sleeps, so whoever is told of a refusal looks the ring up among the [bells](BELLS) and rings the
+//! eventfd instead.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::sys::linux;
 
@@ -21,6 +24,10 @@ thread_local! {
     static TARGETS: RefCell<Vec<RawFd>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The bells of all rings, the newest last: what a refused message falls back on. Never on a path
+/// that is taken often.
+static BELLS: Mutex<Vec<(RawFd, Weak<Doorbell>)>> = Mutex::new(Vec::new());
+
 /// One shard's bell.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
@@ -30,11 +37,17 @@ pub(crate) struct Doorbell {
 }
 
 impl Doorbell {
-    pub(super) fn new(ring: RawFd, messages: bool) -> io::Result<Self> {
-        Ok(Self {
+    pub(super) fn new(ring: RawFd, messages: bool) -> io::Result<Arc<Self>> {
+        let this = Arc::new(Self {
             eventfd: linux::eventfd()?,
             ring: messages.then_some(ring),
-        })
+        });
+        if messages {
+            let mut bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
+            bells.retain(|(_, bell)| bell.strong_count() > 0);
+            bells.push((ring, Arc::downgrade(&this)));
+        }
+        Ok(this)
     }
 
     pub(super) fn eventfd(&self) -> BorrowedFd<'_> {
@@ -59,9 +72,24 @@ impl Doorbell {
     }
 }
 
+/// Whether targets wait for a message.
+pub(super) fn is_pending() -> bool {
+    TARGETS.with_borrow(|targets| !targets.is_empty())
+}
+
 /// Hands over the targets that wait for a message.
 pub(super) fn drain(send: &mut dyn FnMut(RawFd)) {
     TARGETS.with_borrow_mut(|targets| targets.drain(..).for_each(send));
+}
+
+/// Wakes the shard of a ring that refused a message, if it is still there.
+pub(super) fn ring_instead(ring: RawFd) {
+    let bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    // Numbers are used again, so the last of that number is the one that is open.
+    let bell = bells.iter().rfind(|(number, _)| *number == ring);
+    if let Some(bell) = bell.and_then(|(_, bell)| bell.upgrade()) {
+        linux::eventfd_signal(bell.eventfd());
+    }
 }
 
 /// While it lives, this thread's ring carries messages.

@@ -344,4 +344,9 @@ impl World {
     pub(crate) fn post_eagerly(&self) {
         self.0.borrow_mut().script.posts_eagerly = true;
     }
+
+    /// Messages to rings fail so.
+    pub(crate) fn refuse_messages(&self, errno: i32) {
+        self.0.borrow_mut().script.refuses_messages = Some(errno);
+    }
 }

@@ -125,3 +125,31 @@ fn a_finished_operation_that_nobody_takes_does_not_hold_a_shutdown_up() {
     drop(task);
     rig.shut_down();
 }
+
+#[test]
+fn a_message_queued_before_a_shutdown_is_sent() {
+    let (near, far) = (Rig::calm(), Rig::new(11, 8, 16, Faults::NONE));
+    far.tick();
+    let entered = near.driver.enter();
+    far.driver.unparker().unpark();
+    near.world.fail_enters(&[libc::EINTR]);
+    near.tick();
+    drop(entered);
+    near.shut_down();
+    far.sleep();
+    far.assert_honest();
+    far.shut_down();
+}
+
+#[test]
+fn a_message_left_after_the_last_tick_is_sent_at_shutdown() {
+    let (near, far) = (Rig::calm(), Rig::new(12, 8, 16, Faults::NONE));
+    far.tick();
+    let entered = near.driver.enter();
+    far.driver.unparker().unpark();
+    drop(entered);
+    near.shut_down();
+    far.sleep();
+    far.assert_honest();
+    far.shut_down();
+}

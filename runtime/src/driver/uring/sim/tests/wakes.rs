@@ -127,6 +127,22 @@ fn a_message_to_a_ring_that_is_gone_harms_nobody() {
 }
 
 #[test]
+fn a_message_that_is_refused_still_wakes_its_ring() {
+    let (near, far) = (Rig::calm(), Rig::new(4, 8, 16, Faults::NONE));
+    far.tick();
+    near.world.refuse_messages(libc::ENOMEM);
+    let entered = near.driver.enter();
+    far.driver.unparker().unpark();
+    near.tick();
+    near.tick();
+    drop(entered);
+    far.sleep();
+    far.assert_honest();
+    near.shut_down();
+    far.shut_down();
+}
+
+#[test]
 fn completions_that_appear_while_entries_are_queued_are_not_slept_through() {
     let rig = Rig::calm();
     rig.world.post_eagerly();
