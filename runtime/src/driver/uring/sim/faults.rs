@@ -42,6 +42,20 @@ impl Faults {
         late_cancel: 0,
         delay_ns: 0,
     };
+
+    /// A bad day.
+    pub(crate) const MANY: Self = Self {
+        enter: 60,
+        short_submit: 100,
+        short_io: 300,
+        op_error: 20,
+        reset: 20,
+        inline: 300,
+        end_multishot: 100,
+        no_buffers: 50,
+        late_cancel: 400,
+        delay_ns: 40_000,
+    };
 }
 
 /// How the kernel answers a cancel whose target it knows.

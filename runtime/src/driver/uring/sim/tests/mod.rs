@@ -1,8 +1,10 @@
 //! Tests of the driver over the simulated kernel: each fault by itself, then all of them by lot.
 
 mod cancel;
+mod model;
 mod multishot;
 mod queues;
+mod scene;
 mod shutdown;
 mod support;
 mod wakes;

@@ -262,9 +262,19 @@ impl Rig {
     }
 
     pub(super) fn with(seed: u64, sq: usize, cq: usize, faults: Faults, mask: Mask) -> Self {
+        Self::with_buffers(seed, (sq, cq), faults, mask, BUFFERS)
+    }
+
+    pub(super) fn with_buffers(
+        seed: u64,
+        (sq, cq): (usize, usize),
+        faults: Faults,
+        mask: Mask,
+        buffers: u16,
+    ) -> Self {
         let world = World::new(seed, sq, cq, faults);
         let config = Config {
-            buffers: BUFFERS,
+            buffers,
             buffer_bytes: BUFFER_BYTES,
             ..Config::default()
         };
