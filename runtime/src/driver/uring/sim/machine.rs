@@ -40,6 +40,8 @@ enum Ending {
 /// A request in flight.
 #[derive(Debug)]
 struct Op {
+    /// Counts the entries taken; unlike names, no two are the same.
+    serial: u64,
     user_data: u64,
     request: Request,
     identity: Option<Identity>,
@@ -69,6 +71,7 @@ pub(super) struct Machine {
     overflow: VecDeque<Cqe>,
     told_of_overflow: bool,
     ops: Vec<Op>,
+    serial: u64,
     /// Names of operations ever queued.
     seen: HashSet<u64>,
 }
@@ -101,6 +104,7 @@ impl Machine {
             overflow: VecDeque::new(),
             told_of_overflow: false,
             ops: Vec::new(),
+            serial: 0,
             seen: HashSet::new(),
         }
     }
@@ -260,7 +264,13 @@ impl Machine {
     fn take(&mut self) {
         let (user_data, request, identity) = self.sq.pop_front().expect("counted before");
         self.memory.take(user_data);
+        let armed = user_data == Tag::Bell.data(0);
+        if armed && self.ops.iter().any(|op| op.user_data == user_data) {
+            self.complain("the bell was armed twice".to_owned());
+        }
+        self.serial += 1;
         let mut op = Op {
+            serial: self.serial,
             user_data,
             request,
             identity,
@@ -405,15 +415,11 @@ impl Machine {
         }
         let due =
             |machine: &Self, op: &Op| op.due_ns <= machine.time_ns && machine.may_complete(op);
-        let mut names: Vec<u64> = self
-            .ops
-            .iter()
-            .filter(|op| due(self, op))
-            .map(|op| op.user_data)
-            .collect();
-        while !names.is_empty() {
-            let name = names.swap_remove(self.random.index(names.len()));
-            let place = self.ops.iter().position(|op| op.user_data == name);
+        let ready = self.ops.iter().filter(|op| due(self, op));
+        let mut serials: Vec<u64> = ready.map(|op| op.serial).collect();
+        while !serials.is_empty() {
+            let serial = serials.swap_remove(self.random.index(serials.len()));
+            let place = self.ops.iter().position(|op| op.serial == serial);
             if let Some(place) = place
                 && due(self, &self.ops[place])
             {

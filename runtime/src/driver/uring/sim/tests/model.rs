@@ -38,6 +38,7 @@ struct Episode {
     door: Rc<Door>,
     page: Rc<Page>,
     leases: Leases,
+    buffers: u16,
     lines_made: u64,
 }
 
@@ -48,7 +49,8 @@ impl Episode {
         let faults = random.pick(&[Faults::MANY, Faults::MANY, Faults::NONE]);
         let single = Mask::NONE.with(Feature::Multishot);
         let mask = random.pick(&[everything(), everything(), everything().without(single)]);
-        let rig = Rig::with_buffers(seed, sizes, faults, mask, random.pick(&[2, 8, 128]));
+        let buffers = random.pick(&[2, 8, 64, 128]);
+        let rig = Rig::with_buffers(seed, sizes, faults, mask, buffers);
         if random.chance(300) {
             rig.world.post_eagerly();
         }
@@ -61,6 +63,7 @@ impl Episode {
             door,
             page,
             leases: Leases::default(),
+            buffers,
             lines_made: 0,
         };
         for _ in 0..4 {
@@ -209,13 +212,26 @@ impl Episode {
             while !self.leases.borrow().is_empty() {
                 release(&self.leases, &self.rig.memory);
             }
-            if self.tasks.is_empty() {
-                return;
+            if self.tasks.is_empty() && self.rig.world.operations() == 0 {
+                return self.check_buffers();
             }
             self.park(Some(Duration::from_millis(1)));
         }
         let names: Vec<_> = self.tasks.iter().map(|task| task.name).collect();
-        panic!("never woken: {names:?}, {:?}", self.rig.world.complaints());
+        panic!(
+            "never ended: {names:?} and what was dropped, {} in flight; {:?}",
+            self.rig.world.operations(),
+            self.rig.world.complaints()
+        );
+    }
+
+    /// With nothing in flight and no lease held, every buffer has come back.
+    fn check_buffers(&mut self) {
+        self.park(Some(Duration::ZERO));
+        // Of a larger pool the driver keeps some to itself.
+        if self.buffers <= 64 {
+            assert_eq!(self.rig.world.buffers_out(), 0, "buffers never came back");
+        }
     }
 
     /// The driver ends first, and then every operation has ended with it.
