@@ -9,14 +9,14 @@
 
 #[cfg(not(loom))]
 pub(crate) use self::std_shim::{
-    Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Mutex, MutexGuard, Ordering, fence,
-    thread_local_const,
+    Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Condvar, Mutex, MutexGuard, Ordering,
+    fence, start_thread, thread_local_const, wait_timeout,
 };
 
 #[cfg(loom)]
 pub(crate) use self::loom_shim::{
-    Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Mutex, MutexGuard, Ordering, fence,
-    thread_local_const,
+    Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Condvar, Mutex, MutexGuard, Ordering,
+    fence, start_thread, thread_local_const, wait_timeout,
 };
 
 pub(crate) use self::witness::Witness;
@@ -35,7 +35,27 @@ mod std_shim {
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Ordering, fence,
     };
-    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+    /// Starts a detached thread.
+    pub(crate) fn start_thread(
+        name: String,
+        main: Box<dyn FnOnce() + Send>,
+    ) -> std::io::Result<()> {
+        std::thread::Builder::new().name(name).spawn(main).map(drop)
+    }
+
+    /// Waits for a notification, or so long, or for no reason.
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        _mutex: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+        timeout: std::time::Duration,
+    ) -> MutexGuard<'a, T> {
+        condvar
+            .wait_timeout(guard, timeout)
+            .map_or_else(|poison| poison.into_inner().0, |(guard, _)| guard)
+    }
 
     /// Declares a thread-local without lazy initialisation and without destructor.
     macro_rules! thread_local_const {
@@ -145,7 +165,33 @@ mod loom_shim {
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Ordering, fence,
     };
-    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+    /// Starts a detached thread.
+    pub(crate) fn start_thread(
+        _name: String,
+        main: Box<dyn FnOnce() + Send>,
+    ) -> std::io::Result<()> {
+        drop(loom::thread::spawn(main));
+        Ok(())
+    }
+
+    /// Waits for a notification. In a model no time passes, so that a wait never runs out, unless it
+    /// is for no time: then it lets the lock go for a moment.
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        mutex: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+        timeout: std::time::Duration,
+    ) -> MutexGuard<'a, T> {
+        if timeout.is_zero() {
+            drop(guard);
+            return super::lock(mutex);
+        }
+        condvar
+            .wait(guard)
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 
     macro_rules! thread_local_const {
         ($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr) => {
@@ -192,6 +238,33 @@ pub(crate) mod proven {
     pub(crate) fn sleep_fence() {
         fence(Ordering::AcqRel);
     }
+
+    /// In the blocking pool, between making a job visible and reading whether anybody minds, and
+    /// between raising that flag and looking for jobs: at least one of the two sees the other.
+    /// Partner: itself. Weaken with `pool_fence`.
+    #[cfg(not(all(loom, annulet_weaken = "pool_fence")))]
+    #[inline]
+    pub(crate) fn pool_fence() {
+        fence(Ordering::SeqCst);
+    }
+    #[cfg(all(loom, annulet_weaken = "pool_fence"))]
+    pub(crate) fn pool_fence() {
+        fence(Ordering::AcqRel);
+    }
+
+    /// Whoever raises the blocking pool's flag then looks for jobs. Weaken with `pool_look`.
+    pub(crate) const POOL_RAISER_LOOKS: bool = !cfg!(all(loom, annulet_weaken = "pool_look"));
+
+    /// A pool thread that has put jobs into its own deque lets others know. Weaken with `pool_batch`.
+    pub(crate) const POOL_BATCH_IS_TOLD: bool = !cfg!(all(loom, annulet_weaken = "pool_batch"));
+
+    /// A thread of the blocking pool leaves only if it is not called by the time that it has the
+    /// lock. Weaken with `pool_retire`.
+    pub(crate) const POOL_RETIRING_ASKS: bool = !cfg!(all(loom, annulet_weaken = "pool_retire"));
+
+    /// A submitter that finds the blocking pool closed after its push takes the job back. Weaken with
+    /// `pool_close`.
+    pub(crate) const POOL_CLOSED_IS_SEEN: bool = !cfg!(all(loom, annulet_weaken = "pool_close"));
 
     /// Takes a list and closes it, in one step. Weaken with `close`, which makes it two.
     #[cfg(not(all(loom, annulet_weaken = "close")))]

@@ -1,49 +1,93 @@
-//! The blocking pool: threads for calls that would stop a shard.
+//! The blocking pool: threads for calls that would stop a shard, shared by all shards of a runtime.
 //!
-//! Shared by all shards of a runtime. Jobs enter a global [`Injector`]; a thread that looks for work
-//! takes a batch of the oldest into a deque of its own, from which idle threads steal. It is the only
-//! place where anything is stolen.
+//! A job enters one common queue; a thread takes a batch of the oldest into a deque of its own, from
+//! which the others steal. It is the only place where anything is stolen. A shard that submits pushes
+//! and reads one flag; at most it takes a lock that is held for a few instructions, and wakes one
+//! thread. Only if the pool has no thread at all does it start the first, with other submitters
+//! waiting for that; all other threads are started by threads.
 //!
-//! # Growth and retirement
+//! # Who does what
 //!
-//! No thread runs before the first job. Up to the core size a job that finds nobody idle starts one.
-//! Beyond that, more threads help only if the others are stuck, which nobody can tell at once: so a
-//! job that finds nobody idle makes sure that the **monitor** runs, a thread that looks every
-//! millisecond and adds one thread whenever jobs wait and none was taken since it last looked. It ends
-//! when nothing waits. A thread that finds nothing for the keep-alive time retires.
+//! A thread is *idle* (asleep), *searching* (awake to look for a job), *active* (running jobs), or
+//! *watching*. The counts of these, the [`Crew`](crew::Crew), change under one lock, which nobody
+//! takes while jobs simply follow one another.
 //!
-//! # The protocol
+//! - **The core.** As many threads as there are CPUs become active without ado.
+//! - **The spare.** A thread that becomes active and leaves none idle, searching or watching first
+//!   starts another, while there may be more. So somebody always has time to notice what active
+//!   threads do not, and the spare does not retire while others work.
+//! - **The watch.** A thread that is woken while the core is busy does not take jobs: it watches, one
+//!   at most, and sleeps in short turns as long as jobs wait. If the active threads took so few in a
+//!   turn that their jobs must be long ones, it joins them; there is a next one to watch, or, as the
+//!   spare, it starts one. More threads help long jobs; short ones they would only contend for.
+//!   So a thread beyond the core goes back to the watch when its job was short.
+//! - **The end.** A thread that was idle for the keep-alive time retires. The last to fall asleep is
+//!   the first to be woken, so that the others do.
 //!
-//! `queued`, `idle` and `threads` change under one lock. A submitter pushes the job, then takes the
-//! lock, counts it, and wakes one idle thread. A thread goes idle, or retires, only under the lock and
-//! only while `queued` is zero. So a job is counted either before a thread's last look, and then it
-//! stays, or after, and then the submitter sees it idle or gone, and wakes or starts one.
+//! # Why no job is stranded
+//!
+//! ```text
+//!  submitter                               thread
+//!  ─────────                               ──────
+//!  1 push the job                          1 change the crew; raise the flag if somebody ought to
+//!  2 fence                                   act on a job that comes now
+//!  3 the flag is up: lock the crew         2 it was down before: fence, then look at the queues
+//!    and act                               3 jobs wait: act
+//! ```
+//!
+//! To *act* is to wake an idle thread, or to start one. The flag is down while that is needless,
+//! because a thread searches or watches, or useless, because all threads that may be are active;
+//! and it is up if there is no thread. It is written under the lock only.
+//!
+//! 1. Of the two fences one comes first. Either the submitter reads the flag up, or the thread that
+//!    raises it finds the job. While the flag stays up every submitter acts for itself.
+//! 2. Wake-ups follow one another. A submitter wakes nobody while a thread searches; when the last
+//!    that does stops, because it has a job or because it found none, the flag may rise, so it looks
+//!    whether there is work for another. A watching thread stops by searching.
+//! 3. While a thread moves a batch from the common queue to its deque nobody sees the jobs in it.
+//!    So it then does what their submitters did: steps 2 and 3 of the left side.
+//! 4. Sleeping, waking and retiring happen under the lock. A thread that retires is either called
+//!    before it has the lock, and stays, or it is not called any more.
+//! 5. A thread is counted before it is started. The first is started under the lock, so its failure
+//!    is told to each submitter that needs it. Later ones are started by threads, who look at the
+//!    queues again if it fails; and a start is tried again after a while.
+//! 6. Closing raises the flag for good and drops what is queued. A submitter that pushed too late
+//!    for that reads it up and takes its job back. The job's cell decides who has it.
 //!
 //! # Jobs
 //!
 //! A job's closure lies in a cell that is emptied once: by the thread that runs it, or by whoever
-//! cancels it first. A panic ends the job, not the thread.
+//! cancels it first. The cell keeps its place in the queue, and counts as waiting, until a thread
+//! comes past. A panic ends the job, not the thread.
+//!
+//! Jobs that wait for other jobs of the same pool hang if there are as many of them as threads may be.
 
-mod worker;
+mod crew;
+mod job;
+#[cfg(all(test, loom))]
+mod loom_pool;
+#[cfg_attr(loom, path = "queue_model.rs")]
+mod queue;
+mod shared;
+#[cfg(all(test, not(loom)))]
+mod tests;
+mod thread;
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_deque::{Injector, Stealer};
-
-/// What the pool runs.
-pub(crate) type Work = Box<dyn FnOnce() + Send>;
+pub(crate) use self::job::{Rejected, Ticket, Work};
+use self::shared::Shared;
+use crate::shim::start_thread;
 
 /// How large the pool may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// Threads started as soon as jobs find nobody idle.
+    /// Threads that run jobs as soon as jobs wait. One more is kept to watch them.
     pub threads_core: usize,
-    /// Threads at most.
+    /// Threads at most, counting at least one.
     pub threads_max: usize,
     /// Jobs waiting at most; more are refused.
     pub queue_max: usize,
@@ -66,223 +110,56 @@ impl Default for PoolConfig {
     }
 }
 
-/// A job's closure, until somebody takes it.
-struct Cell {
-    work: Mutex<Option<Work>>,
-}
-
-impl Cell {
-    fn take(&self) -> Option<Work> {
-        lock(&self.work).take()
-    }
-}
-
-/// A submitted job.
-pub(crate) struct Ticket(Arc<Cell>);
-
-impl Ticket {
-    /// Takes the job back if no thread has begun it; it will never run. Drops its closure.
-    pub(crate) fn cancel(&self) -> bool {
-        self.0.take().is_some()
-    }
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").finish_non_exhaustive()
-    }
-}
-
-/// Why a job was not taken. Holds the closure, so that dropping it is the caller's to time.
-pub(crate) struct Rejected {
-    /// The closure, never run.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "held so that the caller times its drop")
-    )]
-    pub(crate) work: Option<Work>,
-    /// What stood in the way.
-    pub(crate) error: io::Error,
-}
-
-impl fmt::Debug for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected")
-            .field("error", &self.error)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What is counted under the lock.
-#[derive(Debug, Default)]
-struct Crew {
-    threads: usize,
-    idle: usize,
-    queued: usize,
-    monitored: bool,
-    shut_down: bool,
-    /// Names threads.
-    started: u64,
-}
-
-/// Starts a thread; replaced in tests.
-type Start = fn(String, Work) -> io::Result<()>;
-
-struct Shared {
-    config: PoolConfig,
-    injector: Injector<Arc<Cell>>,
-    stealers: RwLock<Vec<(u64, Stealer<Arc<Cell>>)>>,
-    crew: Mutex<Crew>,
-    /// Threads wait here for jobs, and `shut_down` for threads.
-    wake: Condvar,
-    ended: Condvar,
-    taken: AtomicU64,
-    start: Start,
-}
+/// Starts a thread of this name; tests make it fail.
+type Start = dyn Fn(String, Work) -> io::Result<()> + Send + Sync;
 
 /// The pool; clones are the same pool. It ends with its last clone, without waiting.
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<Handle>);
 
+/// Ends the pool when the last [`Pool`] goes. Threads hold only what is in it.
 struct Handle(Arc<Shared>);
 
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("crew", &*lock(&self.0.0.crew))
-            .finish()
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code of a user runs under these locks, so poison says nothing.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn start_thread(name: String, work: Work) -> io::Result<()> {
-    std::thread::Builder::new().name(name).spawn(work).map(drop)
-}
-
 impl Pool {
+    /// A pool that has no thread yet.
     pub(crate) fn new(config: PoolConfig) -> Self {
-        Self::with_start(config, start_thread)
+        Self::with_start(config, STUCK_AFTER, Box::new(start_thread))
     }
 
-    fn with_start(config: PoolConfig, start: Start) -> Self {
-        Self(Arc::new(Handle(Arc::new(Shared {
+    fn with_start(config: PoolConfig, stuck_after: Duration, start: Box<Start>) -> Self {
+        Self(Arc::new(Handle(Arc::new(Shared::new(
             config,
-            injector: Injector::new(),
-            stealers: RwLock::new(Vec::new()),
-            crew: Mutex::new(Crew::default()),
-            wake: Condvar::new(),
-            ended: Condvar::new(),
-            taken: AtomicU64::new(0),
+            stuck_after,
             start,
-        }))))
+        )))))
     }
 
-    /// Queues a job. Never waits and never blocks.
+    /// Queues a job. Never waits for a job to end.
     ///
     /// # Errors
     ///
     /// The job again if the queue is full, the pool has ended, or it has no thread and none could be
     /// started.
     pub(crate) fn submit(&self, work: Work) -> Result<Ticket, Rejected> {
-        let shared = &self.0.0;
-        let cell = Arc::new(Cell {
-            work: Mutex::new(Some(work)),
-        });
-        let refuse = |error: io::Error| Rejected {
-            work: cell.take(),
-            error,
-        };
-        {
-            let mut crew = lock(&shared.crew);
-            if crew.shut_down {
-                return Err(refuse(io::Error::other(
-                    "the blocking pool has been shut down",
-                )));
-            }
-            if crew.queued >= shared.config.queue_max {
-                return Err(refuse(io::ErrorKind::QuotaExceeded.into()));
-            }
-            if crew.idle <= crew.queued {
-                let started = shared.grow(&mut crew);
-                if let (Err(error), 0) = (started, crew.threads) {
-                    return Err(refuse(error));
-                }
-            }
-            crew.queued += 1;
-            shared.injector.push(Arc::clone(&cell));
-            if crew.idle > 0 {
-                shared.wake.notify_one();
-            }
-        }
-        Ok(Ticket(cell))
+        self.0.0.submit(work)
     }
 
     /// Refuses new jobs, drops queued ones, and waits for running ones at most `patience`. Answers
-    /// how many threads are still at work.
+    /// how many threads are still at work; each ends with its job.
     pub(crate) fn shut_down(&self, patience: Duration) -> usize {
-        let shared = &self.0.0;
-        shared.close();
-        let deadline = Instant::now() + patience;
-        let mut crew = lock(&shared.crew);
-        while crew.threads > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            crew = shared
-                .ended
-                .wait_timeout(crew, left)
-                .map_or_else(|poison| poison.into_inner().0, |(crew, _)| crew);
-        }
-        crew.threads
+        self.0.0.close();
+        self.0.0.wait_for_end(patience)
     }
 
     /// Threads alive.
     pub(crate) fn threads(&self) -> usize {
-        lock(&self.0.0.crew).threads
+        self.0.0.threads()
     }
 }
 
-impl Shared {
-    /// Nobody is idle: starts a thread, or the monitor that will once the others prove stuck.
-    fn grow(self: &Arc<Self>, crew: &mut Crew) -> io::Result<()> {
-        if crew.threads < self.config.threads_core.min(self.config.threads_max) {
-            return self.start_worker(crew);
-        }
-        if crew.threads < self.config.threads_max && !crew.monitored {
-            let shared = Arc::clone(self);
-            let monitor = Box::new(move || worker::monitor(&shared));
-            // Without it the pool stays at the core size and the job waits its turn.
-            crew.monitored = (self.start)("annulet-pool-monitor".to_owned(), monitor).is_ok();
-        }
-        Ok(())
-    }
-
-    fn start_worker(self: &Arc<Self>, crew: &mut Crew) -> io::Result<()> {
-        let number = crew.started;
-        let shared = Arc::clone(self);
-        let body = Box::new(move || worker::run(&shared, number));
-        (self.start)(format!("annulet-pool-{number}"), body)?;
-        crew.started += 1;
-        crew.threads += 1;
-        Ok(())
-    }
-
-    fn close(&self) {
-        {
-            let mut crew = lock(&self.crew);
-            crew.shut_down = true;
-            crew.queued = 0;
-            self.wake.notify_all();
-        }
-        // Dropped outside the lock: closures are the users'.
-        while let Some(cell) = self.injector.steal().success() {
-            drop(cell.take());
-        }
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.0.fmt(f)
     }
 }
 
@@ -292,14 +169,5 @@ impl Drop for Handle {
     }
 }
 
-/// Runs a job; its panic ends here. Jobs that report carry their own panics back.
-fn run_contained(work: Work) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(work))
-        && let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-    {
-        let _leaked = std::mem::ManuallyDrop::new(second);
-    }
-}
-
-#[cfg(test)]
-mod tests;
+/// How long active threads must have taken hardly any job before another thread is started.
+const STUCK_AFTER: Duration = Duration::from_millis(1);
