@@ -541,7 +541,7 @@ fn submit_and_cancel(pool: &Pool, jobs: u64, mut random: u64) -> (u64, Vec<Arc<F
         let fate = Arc::new(Fate::default());
         fates.push(fate.clone());
         let witness = Witness(fate);
-        let spins = if random % 64 == 0 {
+        let spins = if random.is_multiple_of(64) {
             20_000
         } else {
             random % 50
@@ -556,12 +556,12 @@ fn submit_and_cancel(pool: &Pool, jobs: u64, mut random: u64) -> (u64, Vec<Arc<F
             Ok(ticket) => tickets.push(ticket),
             Err(rejected) => assert_eq!(rejected.error.kind(), io::ErrorKind::QuotaExceeded),
         }
-        if random % 3 == 0
+        if random.is_multiple_of(3)
             && let Some(ticket) = tickets.pop()
         {
             cancelled += u64::from(ticket.cancel());
         }
-        if random % 997 == 0 {
+        if random.is_multiple_of(997) {
             // Let the threads run dry, so that some retire.
             wait_until(pool, || waiting(pool) == 0);
         }
