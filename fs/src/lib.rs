@@ -6,6 +6,8 @@
 //! another.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cp")]
+pub mod copy;
 mod file;
 mod name;
 
