@@ -79,15 +79,19 @@ async fn copy(arguments: Arguments) -> ExitCode {
     let to = place(&arguments.from, &arguments.to);
     let screen = Arc::new(Screen::new(&arguments));
     let copier = Copier::new(Arc::clone(&screen));
-    let stopping = spawn(stop_when_asked(copier.clone()));
+    // Without a handler the system's default stands: a request ends the process at once.
+    let stopping = signal::shutdown()
+        .ok()
+        .map(|asked| spawn(stop_when_asked(copier.clone(), asked)));
     let showing = spawn(Arc::clone(&screen).show(copier.clone()));
     copier.copy(&arguments.from, &to).await;
-    stopping.abort();
+    if let Some(stopping) = stopping {
+        stopping.abort();
+    }
     showing.abort();
     screen.clear();
     let failures = copier.progress().failures;
     if copier.is_stopped() {
-        complain("stopped; what was copied whole stays, the rest is removed");
         ExitCode::from(130)
     } else if failures > 0 || screen.is_broken() {
         ExitCode::from(1)
@@ -97,20 +101,15 @@ async fn copy(arguments: Arguments) -> ExitCode {
 }
 
 /// The first request to end stops the copy in good order, the second ends the process.
-async fn stop_when_asked(copier: Copier) {
-    for round in 0..2 {
-        match signal::shutdown() {
-            Ok(asked) if round == 0 => {
-                asked.await;
-                copier.stop();
-            }
-            Ok(asked) => {
-                asked.await;
-                std::process::exit(130);
-            }
-            // Then the system's default stands: the process ends at once.
-            Err(_no_handler) => return,
-        }
+async fn stop_when_asked(copier: Copier, asked: signal::Shutdown) {
+    asked.await;
+    // Made before anything is said, so that no request falls between the two.
+    let again = signal::shutdown();
+    copier.stop();
+    complain("stopping: what is whole stays, what is under way is removed");
+    if let Ok(again) = again {
+        again.await;
+        std::process::exit(130);
     }
 }
 
