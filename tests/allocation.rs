@@ -209,13 +209,8 @@ impl LocalFlag {
 /// a block for every few dozen jobs.
 fn allowed(kind: DriverKind, name: &str) -> u64 {
     match (kind, name) {
-        (_, "spawn and join") => 100,
-        // The future, boxed to be pinned.
-        (_, "timeout") => 100,
         // The job, its place in the queue, and the place of its answer.
         (_, "spawn_blocking") => 310,
-        // The wait, and its hold on the socket.
-        (DriverKind::Poll, "recv of a lease that waits") => 200,
         // Files are the pool's: a job, what reports it, its place, and what tells of a refusal.
         (DriverKind::Poll, "read_at into the same buffer" | "write_at of the same buffer") => 410,
         _ => 0,

@@ -42,7 +42,6 @@ const FOREIGN: &[&str] = &[
     "golatac.dm",
     "elyts-esuoh",
     "dm.ngised",
-    "dm.sdrazah",
     "dm.derusaem",
     "noisses eht",
     "# eussi",

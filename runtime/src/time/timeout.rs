@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use pin_project_lite::pin_project;
+
 use super::sleep::{Sleep, sleep, sleep_until};
 
 /// The deadline came first.
@@ -28,23 +30,27 @@ impl From<Elapsed> for io::Error {
     }
 }
 
-/// A future with a deadline. Made by [`timeout`] and [`timeout_at`].
-#[derive(Debug)]
-#[must_use = "futures do nothing until polled"]
-pub struct Timeout<F> {
-    future: Pin<Box<F>>,
-    sleep: Sleep,
+pin_project! {
+    /// A future with a deadline. Made by [`timeout`] and [`timeout_at`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing until polled"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        sleep: Sleep,
+    }
 }
 
 impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, Elapsed>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
         // The future first: what is there in time is not thrown away.
-        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+        if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        Pin::new(&mut self.sleep).poll(cx).map(|()| Err(Elapsed))
+        Pin::new(this.sleep).poll(cx).map(|()| Err(Elapsed))
     }
 }
 
@@ -65,7 +71,7 @@ impl<F: Future> Future for Timeout<F> {
 #[track_caller]
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout {
-        future: Box::pin(future),
+        future,
         sleep: sleep(duration),
     }
 }
@@ -86,7 +92,7 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
 #[track_caller]
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout {
-        future: Box::pin(future),
+        future,
         sleep: sleep_until(deadline),
     }
 }

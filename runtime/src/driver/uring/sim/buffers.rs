@@ -87,9 +87,10 @@ impl Buffers {
             let first = ptr::with_exposed_provenance::<Entry>(self.entries);
             let place = first.wrapping_add(usize::from(self.head & self.mask));
             // SAFETY: masked, the place lies inside the table, before the tail (Invariant 2).
+            let entry = unsafe { place.read() };
             let Entry {
                 address, len, id, ..
-            } = unsafe { place.read() };
+            } = entry;
             self.head = self.head.wrapping_add(1);
             let buffer = Buffer {
                 start: usize::try_from(address).expect("an address"),
