@@ -30,7 +30,6 @@ impl Source for File {
 pub(crate) const CANCELED: i32 = 995;
 /// What an operation that there was no room for answers: `ERROR_NOT_ENOUGH_QUOTA`.
 pub(crate) const AGAIN: i32 = 1816;
-/// What a receive that finds no provided buffer free answers: `ERROR_NOT_ENOUGH_MEMORY`.
 
 /// What an operation that this system does not know answers: `ERROR_NOT_SUPPORTED`.
 pub(crate) const UNSUPPORTED: i32 = 50;
