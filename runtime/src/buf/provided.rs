@@ -116,10 +116,11 @@ impl Provided {
         self.leased.get()
     }
 
-    /// Whether nothing can be received before a lease comes back.
+    /// Whether nothing can be received before a buffer comes back. It comes back as a lease, even one
+    /// whose bytes have arrived for a reader that has not asked for them yet.
     #[inline]
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.leased.get() > 0 && self.free.borrow().is_empty()
+        self.on_ring.get() == 0 && self.free.borrow().is_empty()
     }
 
     /// Puts the pool behind a ring: answers the address of its entries and their number.
