@@ -33,6 +33,8 @@ mod features;
 mod offload;
 mod poll;
 mod slots;
+#[cfg(test)]
+mod tests;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_uring.rs"]
 mod uring;

@@ -285,15 +285,22 @@ pub(crate) struct Slots {
     vacant: Cell<u32>,
     live: Cell<usize>,
     stale: Cell<u64>,
+    slots_max: usize,
 }
 
 impl Slots {
     pub(crate) fn new() -> Self {
+        Self::bounded(SLOTS_MAX)
+    }
+
+    /// A table of at most so many slots.
+    fn bounded(slots_max: usize) -> Self {
         Self {
             chunks: RefCell::new(Vec::new()),
             vacant: Cell::new(NONE),
             live: Cell::new(0),
             stale: Cell::new(0),
+            slots_max,
         }
     }
 
@@ -328,7 +335,7 @@ impl Slots {
     fn grow(&self) -> bool {
         let mut chunks = self.chunks.borrow_mut();
         let first = chunks.len() * CHUNK;
-        if first + CHUNK > SLOTS_MAX {
+        if first + CHUNK > self.slots_max {
             return false;
         }
         let chunk: Box<[Slot; CHUNK]> = (0..CHUNK)
@@ -577,3 +584,7 @@ const _: () = assert!(
     size_of::<*mut ()>() <= INLINE_BYTES,
     "a boxed payload's pointer fits"
 );
+
+#[cfg(test)]
+#[path = "slots_tests.rs"]
+mod tests;
