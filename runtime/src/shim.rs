@@ -1,7 +1,7 @@
 //! Atomics, cells, locks and threads: std's, or loom's under `cfg(loom)`, chosen once, here.
 //!
 //! The second half is [`proven`]: the few orderings the models prove necessary, each a named thing
-//! that can be weakened on its own (`--cfg loom --cfg annulet_weaken="sleep"`), so that it can be
+//! that can be weakened on its own (`ANNULET_WEAKEN=sleep`), so that it can be
 //! shown that the models would see the mistake. Outside loom the switch does nothing.
 //!
 //! [`planted`] does the same for the tests on a real kernel: mistakes that can be made on purpose, to
@@ -201,82 +201,118 @@ mod loom_shim {
     pub(crate) use thread_local_const;
 }
 
-/// Orderings that a model proves necessary.
+/// Orderings and second looks that a model proves necessary.
 pub(crate) mod proven {
     use super::{AtomicPtr, Ordering, fence};
 
+    /// Whether `ANNULET_WEAKEN` asks a model to do without this step. A variable, so that one build
+    /// serves all.
+    #[cfg(loom)]
+    fn is_weakened(step: &str) -> bool {
+        static NAME: std::sync::OnceLock<Option<std::ffi::OsString>> = std::sync::OnceLock::new();
+        NAME.get_or_init(|| std::env::var_os("ANNULET_WEAKEN"))
+            .as_ref()
+            .is_some_and(|name| name == step)
+    }
+
+    #[cfg(not(loom))]
+    #[inline(always)]
+    const fn is_weakened(_step: &str) -> bool {
+        false
+    }
+
     /// Pushing a node publishes its link and the waker's writes. Partner: the Acquire swap that
     /// takes the list. Weaken with `push`.
-    #[cfg(not(all(loom, annulet_weaken = "push")))]
-    pub(crate) const PUSH: Ordering = Ordering::Release;
-    #[cfg(all(loom, annulet_weaken = "push"))]
-    pub(crate) const PUSH: Ordering = Ordering::Relaxed;
+    #[inline(always)]
+    pub(crate) fn push() -> Ordering {
+        if is_weakened("push") {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        }
+    }
 
     /// Both sides of the coalescing flag of a remote wake: a waker that finds the task queued
     /// already publishes its writes with this swap, and the drain sees them with its own. Partner:
     /// itself. Weaken with `coalesce`.
-    #[cfg(not(all(loom, annulet_weaken = "coalesce")))]
-    pub(crate) const COALESCE: Ordering = Ordering::AcqRel;
-    #[cfg(all(loom, annulet_weaken = "coalesce"))]
-    pub(crate) const COALESCE: Ordering = Ordering::Relaxed;
+    #[inline(always)]
+    pub(crate) fn coalesce() -> Ordering {
+        if is_weakened("coalesce") {
+            Ordering::Relaxed
+        } else {
+            Ordering::AcqRel
+        }
+    }
 
     /// Giving up a counted reference publishes every use made of it. Partner: the Acquire fence or
     /// load of whoever frees. Weaken with `refs`.
-    #[cfg(not(all(loom, annulet_weaken = "refs")))]
-    pub(crate) const RELEASE_REF: Ordering = Ordering::Release;
-    #[cfg(all(loom, annulet_weaken = "refs"))]
-    pub(crate) const RELEASE_REF: Ordering = Ordering::Relaxed;
+    #[inline(always)]
+    pub(crate) fn release_ref() -> Ordering {
+        if is_weakened("refs") {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        }
+    }
 
     /// The fence between announcing and looking, on both sides of the sleep protocol: at least one
     /// of the two sees the other. Partner: itself. Weaken with `sleep`.
-    #[cfg(not(all(loom, annulet_weaken = "sleep")))]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sleep_fence() {
-        fence(Ordering::SeqCst);
-    }
-    #[cfg(all(loom, annulet_weaken = "sleep"))]
-    pub(crate) fn sleep_fence() {
-        fence(Ordering::AcqRel);
+        fence(if is_weakened("sleep") {
+            Ordering::AcqRel
+        } else {
+            Ordering::SeqCst
+        });
     }
 
     /// In the blocking pool, between making a job visible and reading whether anybody minds, and
     /// between raising that flag and looking for jobs: at least one of the two sees the other.
     /// Partner: itself. Weaken with `pool_fence`.
-    #[cfg(not(all(loom, annulet_weaken = "pool_fence")))]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pool_fence() {
-        fence(Ordering::SeqCst);
-    }
-    #[cfg(all(loom, annulet_weaken = "pool_fence"))]
-    pub(crate) fn pool_fence() {
-        fence(Ordering::AcqRel);
+        fence(if is_weakened("pool_fence") {
+            Ordering::AcqRel
+        } else {
+            Ordering::SeqCst
+        });
     }
 
     /// Whoever raises the blocking pool's flag then looks for jobs. Weaken with `pool_look`.
-    pub(crate) const POOL_RAISER_LOOKS: bool = !cfg!(all(loom, annulet_weaken = "pool_look"));
+    #[inline(always)]
+    pub(crate) fn pool_raiser_looks() -> bool {
+        !is_weakened("pool_look")
+    }
 
     /// A pool thread that has put jobs into its own deque lets others know. Weaken with `pool_batch`.
-    pub(crate) const POOL_BATCH_IS_TOLD: bool = !cfg!(all(loom, annulet_weaken = "pool_batch"));
+    #[inline(always)]
+    pub(crate) fn pool_batch_is_told() -> bool {
+        !is_weakened("pool_batch")
+    }
 
     /// A thread of the blocking pool leaves only if it is not called by the time that it has the
     /// lock. Weaken with `pool_retire`.
-    pub(crate) const POOL_RETIRING_ASKS: bool = !cfg!(all(loom, annulet_weaken = "pool_retire"));
+    #[inline(always)]
+    pub(crate) fn pool_retiring_asks() -> bool {
+        !is_weakened("pool_retire")
+    }
 
     /// A submitter that finds the blocking pool closed after its push takes the job back. Weaken with
     /// `pool_close`.
-    pub(crate) const POOL_CLOSED_IS_SEEN: bool = !cfg!(all(loom, annulet_weaken = "pool_close"));
+    #[inline(always)]
+    pub(crate) fn pool_closed_is_seen() -> bool {
+        !is_weakened("pool_close")
+    }
 
     /// Takes a list and closes it, in one step. Weaken with `close`, which makes it two.
-    #[cfg(not(all(loom, annulet_weaken = "close")))]
     pub(crate) fn close<T>(head: &AtomicPtr<T>, closed: *mut T) -> *mut T {
-        // Acquire: partner of `PUSH`.
+        if is_weakened("close") {
+            let taken = head.swap(std::ptr::null_mut(), Ordering::Acquire);
+            head.store(closed, Ordering::Relaxed);
+            return taken;
+        }
+        // Acquire: partner of `push`.
         head.swap(closed, Ordering::Acquire)
-    }
-    #[cfg(all(loom, annulet_weaken = "close"))]
-    pub(crate) fn close<T>(head: &AtomicPtr<T>, closed: *mut T) -> *mut T {
-        let taken = head.swap(std::ptr::null_mut(), Ordering::Acquire);
-        head.store(closed, Ordering::Relaxed);
-        taken
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In each execution the cell is freed once (the support counts), after all uses (the header's witness
 //! tells loom of each, and of the free), and the owner with it (loom reports what leaks).
-//! Weakened by `annulet_weaken = "refs"`.
+//! Weakened by `ANNULET_WEAKEN=refs`.
 
 use std::panic::Location;
 use std::task::{Poll, Waker};

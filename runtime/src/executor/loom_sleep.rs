@@ -1,6 +1,6 @@
 //! Model: two threads send messages to an owner that goes to sleep whenever it finds nothing.
 //!
-//! A lost wake-up shows as a deadlock. Weakened by `annulet_weaken = "sleep"`.
+//! A lost wake-up shows as a deadlock. Weakened by `ANNULET_WEAKEN=sleep`.
 
 use std::cell::Cell;
 use std::pin::Pin;

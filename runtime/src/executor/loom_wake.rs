@@ -2,7 +2,7 @@
 //!
 //! Whether the wakes are coalesced, or fall before, into or after a poll, the last poll must find both
 //! flags up. A lost wake, or a write that a coalesced wake did not carry over, shows as a deadlock.
-//! Weakened by `annulet_weaken = "coalesce"`, by `"push"` and by `"sleep"`.
+//! Weakened by `ANNULET_WEAKEN=coalesce`, by `push` and by `sleep`.
 
 use std::cell::Cell;
 use std::panic::Location;

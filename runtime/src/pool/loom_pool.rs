@@ -3,7 +3,7 @@
 //! A job that is stranded shows as a deadlock, for something waits for it. Each model fails if the step
 //! that it is about is left out:
 //!
-//! | model                                             | fails with `annulet_weaken`             |
+//! | model                                             | fails with `ANNULET_WEAKEN`             |
 //! |---------------------------------------------------|-----------------------------------------|
 //! | `loom_a_job_meets_a_thread_that_falls_asleep`     | `pool_fence`, `pool_look`               |
 //! | `loom_a_job_meets_a_thread_that_retires`          | `pool_retire`                           |

@@ -80,7 +80,7 @@ impl Shared {
         let entry = Entry::new(work);
         self.queue.push(entry.clone());
         match self.look() {
-            Err(error) if proven::POOL_CLOSED_IS_SEEN => match entry.take() {
+            Err(error) if proven::pool_closed_is_seen() => match entry.take() {
                 // Its empty cell stays in the queue; this takes a pool that lost all its threads, or
                 // was closed, within the last few instructions.
                 Some(work) => Err(Rejected { work, error }),
@@ -133,7 +133,7 @@ impl Shared {
             return Action::None;
         }
         proven::pool_fence();
-        if proven::POOL_RAISER_LOOKS && !self.queue.is_empty() {
+        if proven::pool_raiser_looks() && !self.queue.is_empty() {
             self.act(crew)
         } else {
             Action::None

@@ -106,7 +106,7 @@ impl<'a> Thread<'a> {
             shared.cancel(&taken.entry);
             return false;
         }
-        if taken.more && proven::POOL_BATCH_IS_TOLD {
+        if taken.more && proven::pool_batch_is_told() {
             // Fails only in a pool that is being closed, and then this thread drops what it holds.
             let _closed = shared.look();
         }
@@ -161,7 +161,7 @@ impl<'a> Thread<'a> {
         let mut left = shared.keep_alive;
         loop {
             let is_over = left.is_zero();
-            if crew.is_called(seat) && (proven::POOL_RETIRING_ASKS || !is_over) {
+            if crew.is_called(seat) && (proven::pool_retiring_asks() || !is_over) {
                 return (crew, true);
             }
             if crew.closed || is_over && crew.may_retire() {

@@ -69,11 +69,11 @@ impl Inbox {
             }
             // Relaxed: published by the compare-exchange.
             node.inbox_next.store(head, Ordering::Relaxed);
-            // Partner of `PUSH`: the swap in `take`. Relaxed on failure: see the load above.
+            // Partner of `push`: the swap in `take`. Relaxed on failure: see the load above.
             let pushed = self.head.compare_exchange_weak(
                 head,
                 header.as_ptr(),
-                proven::PUSH,
+                proven::push(),
                 Ordering::Relaxed,
             );
             match pushed {
@@ -95,7 +95,7 @@ impl Inbox {
                 next: ptr::null_mut(),
             };
         }
-        // Acquire: partner of `PUSH`.
+        // Acquire: partner of `push`.
         let list = self.head.swap(ptr::null_mut(), Ordering::Acquire);
         // SAFETY: this list was taken just now, by the owner's thread.
         unsafe { Drained::in_order(list) }

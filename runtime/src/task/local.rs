@@ -90,9 +90,9 @@ impl LocalOwner {
             any = true;
             bump(&counters.wakes_remote);
             if !task.state.any(COMPLETE) {
-                // See `COALESCE`: what later wakers did comes before the poll. From here on the
+                // See `coalesce`: what later wakers did comes before the poll. From here on the
                 // next wake pushes again, and the link is its own.
-                task.remote_queued.swap(false, proven::COALESCE);
+                task.remote_queued.swap(false, proven::coalesce());
                 if task.state.schedule() {
                     owner.local().queue.push(task);
                 }

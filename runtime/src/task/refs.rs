@@ -72,7 +72,7 @@ impl Task {
         self.state.clear(LISTED);
         let local = self.local.get() - 1;
         self.local.set(local);
-        // Acquire: partner of `RELEASE_REF`, for references that other threads have given up. One
+        // Acquire: partner of `release_ref`, for references that other threads have given up. One
         // load is enough to be sure of a nought: see the protocol.
         if local + (self.refs.load(Ordering::Acquire) - BIAS) == 0 {
             self.release_bit();
@@ -135,8 +135,8 @@ pub(super) unsafe fn release_foreign(header: NonNull<Header>) {
         header.witness.used();
         &header.refs
     };
-    // Partner of `RELEASE_REF`: the fence below, and the load and the swap of the merge.
-    if refs.fetch_sub(1, proven::RELEASE_REF) == 1 {
+    // Partner of `release_ref`: the fence below, and the load and the swap of the merge.
+    if refs.fetch_sub(1, proven::release_ref()) == 1 {
         // Acquire: all others' uses come before the free.
         fence(Ordering::Acquire);
         // SAFETY: nought is reached only after the merge, because of the bias; and then the

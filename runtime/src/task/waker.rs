@@ -112,7 +112,7 @@ unsafe fn wake_foreign(header: NonNull<Header>) {
     node.witness.used();
     // Always a swap, never a mere look: if the task is queued already, what this thread did before
     // the wake must still reach the poll that follows, and the swap is what carries it.
-    if node.remote_queued.swap(true, proven::COALESCE) {
+    if node.remote_queued.swap(true, proven::coalesce()) {
         return;
     }
     // For the inbox, and before the push: the owner gives it up as soon as it takes the task out.
