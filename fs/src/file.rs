@@ -9,10 +9,11 @@ use std::io;
 use std::path::Path;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut};
-use annulet_runtime::op::{Fsync, Op, ReadAt, Shared, Truncate, WriteAt};
+use annulet_runtime::op::{Fsync, Op, Shared, Truncate, WriteAt};
 use annulet_runtime::{Context, DriverKind, Feature};
 
 use crate::name::offload;
+use crate::read::Read;
 
 /// Reads under way above which the ring's batching is cheaper than a direct try.
 const DIRECT_READS_MAX: u32 = 4;
@@ -99,15 +100,6 @@ pub struct File {
     cold: Cell<u32>,
 }
 
-/// Counts a read for as long as it lasts.
-struct Reading<'a>(&'a Cell<u32>);
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
 impl File {
     /// Opens a file for reading.
     ///
@@ -158,8 +150,25 @@ impl File {
         }
     }
 
+    pub(crate) fn shared(&self) -> &Shared<std::fs::File> {
+        &self.file
+    }
+
+    pub(crate) fn begin_read(&self) {
+        self.reads.set(self.reads.get() + 1);
+    }
+
+    pub(crate) fn end_read(&self) {
+        self.reads.set(self.reads.get() - 1);
+    }
+
+    /// A direct try has found the page missing: the next reads ask the disk at once.
+    pub(crate) fn missed_cache(&self) {
+        self.cold.set(RETRY_AFTER);
+    }
+
     /// Whether this read tries the cache first.
-    fn tries_cache(&self) -> bool {
+    pub(crate) fn tries_cache(&self) -> bool {
         if !self.cache_works || self.reads.get() >= DIRECT_READS_MAX {
             return false;
         }
@@ -183,8 +192,13 @@ impl File {
     ///
     /// A `preadv2(RWF_NOWAIT)` while the page cache answers, else `IORING_OP_READ` (Linux 5.6); on the
     /// `poll` driver `pread(2)` on the blocking pool.
-    pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.read_from(buf, 0, offset).await
+    #[inline]
+    pub fn read_at<B: IoBufMut>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl Future<Output = BufResult<usize, B>> {
+        Read::new(self, buf, 0, offset)
     }
 
     /// Reads at `offset` into the room behind what `buf` holds, and adds what was read to it.
@@ -200,39 +214,13 @@ impl File {
     /// # Kernel
     ///
     /// As [`read_at`](Self::read_at).
-    pub async fn read_append_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        let from = buf.bytes_init();
-        self.read_from(buf, from, offset).await
-    }
-
-    async fn read_from<B: IoBufMut>(
+    pub fn read_append_at<B: IoBufMut>(
         &self,
         buf: B,
-        from: usize,
         offset: u64,
-    ) -> BufResult<usize, B> {
-        if buf.bytes_total() <= from {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
-            return Err(BufError::new(error, buf, 0));
-        }
-        let cached = self.tries_cache();
-        let reading = Reading(&self.reads);
-        self.reads.set(self.reads.get() + 1);
-        let mut op = Op::new(
-            self.file.driver(),
-            ReadAt::new(&self.file, buf, from, offset, cached),
-        );
-        let answer = std::future::poll_fn(|cx| {
-            let polled = std::pin::Pin::new(&mut op).poll(cx);
-            if polled.is_pending() && cached && op.is_in_flight() {
-                // A miss: the disk is asked, and the next reads ask it at once.
-                self.cold.set(RETRY_AFTER);
-            }
-            polled
-        })
-        .await;
-        drop(reading);
-        answer
+    ) -> impl Future<Output = BufResult<usize, B>> {
+        let from = buf.bytes_init();
+        Read::new(self, buf, from, offset)
     }
 
     /// Writes from `buf` at `offset` and says how much; see [`write_all_at`](Self::write_all_at).

@@ -10,6 +10,7 @@
 pub mod copy;
 mod file;
 mod name;
+mod read;
 
 pub use file::{File, OpenOptions};
 pub use name::{create_dir_all, metadata, read, read_dir, remove_file, rename, write};

@@ -432,9 +432,9 @@ impl Driver {
     pub(crate) fn insert<T: Payload>(
         &self,
         payload: T,
-        waker: &Waker,
+        waker: Waker,
     ) -> (SlotId, std::ptr::NonNull<T>) {
-        self.0.slots.insert(payload, Some(waker.clone()))
+        self.0.slots.insert(payload, Some(waker))
     }
 
     /// Submits the entry of a slot.

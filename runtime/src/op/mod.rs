@@ -286,9 +286,17 @@ impl<T: OpCode> Op<T> {
         if let Err(refused) = self.driver.room() {
             return self.complete_here(refused);
         }
-        let payload = InSlot(self.take_payload());
-        let (slot, mut place) = self.driver.insert(payload, cx.waker());
-        self.state = State::InFlight(slot);
+        let waker = cx.waker().clone();
+        let State::Idle(payload) = &mut self.state else {
+            unreachable!("only an idle operation is submitted");
+        };
+        // Copied once, straight into its slot: this is the path that every operation takes.
+        // SAFETY: the payload is not used here again: the state is overwritten below, undropped, and
+        // nothing between can panic, since there is room.
+        let payload = InSlot(unsafe { std::ptr::read(payload) });
+        let (slot, mut place) = self.driver.insert(payload, waker);
+        // SAFETY: the state is valid for writes; what it held has been moved out above.
+        unsafe { std::ptr::write(&raw mut self.state, State::InFlight(slot)) };
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
         let payload = unsafe { place.as_mut() };
         hand_over(&self.driver, route, slot, &mut payload.0);
@@ -330,7 +338,8 @@ impl<T: OpCode> Future for Op<T> {
                     let Some((InSlot(payload), completion)) = taken else {
                         return Poll::Pending;
                     };
-                    this.state = State::Done;
+                    // SAFETY: the state is valid for writes, and holds nothing that needs a drop.
+                    unsafe { std::ptr::write(&raw mut this.state, State::Done) };
                     return Poll::Ready(payload.complete(completion));
                 }
                 State::Idle(payload) => {
@@ -449,7 +458,8 @@ impl<T: MultiCode> Multi<T> {
         if let Err(refused) = self.driver.room() {
             return Err(payload.complete(refused));
         }
-        let (slot, mut place) = self.driver.insert(InSlot(payload), cx.waker());
+        let waker = cx.waker().clone();
+        let (slot, mut place) = self.driver.insert(InSlot(payload), waker);
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
         let payload = unsafe { place.as_mut() };
         self.driver.push(slot, payload.0.entry());

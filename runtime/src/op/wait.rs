@@ -24,7 +24,7 @@ impl Wait {
         cx: &Context<'_>,
     ) -> Result<Self, Completion> {
         driver.room()?;
-        let (slot, mut place) = driver.insert(InSlot(ready), cx.waker());
+        let (slot, mut place) = driver.insert(InSlot(ready), cx.waker().clone());
         // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
         let ready = unsafe { place.as_mut() };
         hand_over(driver, driver.route(Code::Ready), slot, &mut ready.0);
