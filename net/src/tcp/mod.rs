@@ -5,6 +5,7 @@ mod poll;
 mod receive;
 mod stream;
 mod turns;
+mod write;
 
 pub use listener::TcpListener;
 pub use stream::TcpStream;

@@ -12,6 +12,7 @@ use annulet_runtime::{Code, Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::receive::Receiver;
+use super::write::WriteAll;
 use crate::addr::{ToAddrs, lookup};
 
 /// A TCP connection of this shard.
@@ -197,23 +198,9 @@ impl TcpStream {
     /// # Kernel
     ///
     /// As [`write`](Self::write); short sends are resumed here.
-    pub async fn write_all<B: IoBuf>(&self, mut buf: B) -> BufResult<(), B> {
-        let mut done = 0;
-        loop {
-            let send = Send::new(&self.socket, buf, done);
-            let (sent, back) = match Op::new(self.socket.driver(), send).await {
-                Ok(sent) => sent,
-                Err(failure) => return Err(BufError::new(failure.error, failure.buf, done)),
-            };
-            buf = back;
-            done += sent;
-            if done == buf.bytes_init() {
-                return Ok(((), buf));
-            }
-            if sent == 0 {
-                return Err(BufError::new(io::ErrorKind::WriteZero.into(), buf, done));
-            }
-        }
+    #[inline]
+    pub fn write_all<B: IoBuf>(&self, buf: B) -> impl Future<Output = BufResult<(), B>> {
+        WriteAll::new(&self.socket, buf)
     }
 
     /// Shuts down a half, or both. Does not wait.

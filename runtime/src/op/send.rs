@@ -23,6 +23,11 @@ pub struct Send<B> {
     socket: Shared<Socket>,
     buf: B,
     from: usize,
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "asked of a ring alone")
+    )]
+    all: bool,
 }
 
 impl<B: IoBuf> Send<B> {
@@ -42,7 +47,20 @@ impl<B: IoBuf> Send<B> {
             socket: socket.clone(),
             buf,
             from,
+            all: false,
         }
+    }
+
+    /// As [`new`](Self::new), asking a ring to go on after a short send. It may still send fewer.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn all(socket: &Shared<Socket>, buf: B, from: usize) -> Self {
+        let mut send = Self::new(socket, buf, from);
+        send.all = true;
+        send
     }
 }
 
@@ -74,7 +92,11 @@ unsafe impl<B: IoBuf> OpCode for Send<B> {
         let bytes = &self.buf.as_init()[self.from..];
         let len = crate::buf::request_len(bytes.len());
         io_uring::opcode::Send::new(fd, bytes.as_ptr(), len)
-            .flags(FLAGS)
+            .flags(if self.all {
+                FLAGS | libc::MSG_WAITALL
+            } else {
+                FLAGS
+            })
             .build()
             .into()
     }
