@@ -61,7 +61,7 @@ impl SlotId {
     }
 
     /// The inverse of [`to_bits`](Self::to_bits); any value is allowed and at worst names no slot.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", test))]
     #[inline]
     pub(crate) fn from_bits(bits: u64) -> Self {
         let index = u32::try_from(bits & ((1 << INDEX_BITS) - 1)).expect("masked to 24 bits");
