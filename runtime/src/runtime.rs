@@ -128,14 +128,15 @@ impl Runtime {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let location = Location::caller();
-        if let Some(outer) = self.running.replace(Some(location)) {
-            self.running.set(Some(outer));
+        if let Some(outer) = self.running.get() {
             panic!("block_on at {location} inside block_on of the same runtime at {outer}");
         }
         assert!(
             crate::context::try_current().is_err(),
             "block_on at {location} inside another annulet runtime of this thread; await instead"
         );
+        // Marked only now: a call that was refused leaves the runtime as it was.
+        self.running.set(Some(location));
         let _running = Running(&self.running);
         let _context = self.context.enter();
         let _timers = self.timers.enter();
