@@ -10,8 +10,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared};
+use annulet_runtime::time::sleep;
 use annulet_runtime::{Code, Context, Feature};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
@@ -24,6 +26,9 @@ use crate::addr::{ToAddrs, lookup};
 const BACKLOG: i32 = 1024;
 
 /// A listening TCP socket of this shard.
+///
+/// Dropping it closes it, and with it the connections that nobody took, once the kernel has let go of
+/// an accept that was armed: at the end of the shard's tick.
 #[derive(Debug)]
 pub struct TcpListener {
     socket: Shared<Socket>,
@@ -50,7 +55,16 @@ impl TcpListener {
     pub async fn bind(address: impl ToAddrs) -> io::Result<Self> {
         let mut last = io::Error::from(io::ErrorKind::InvalidInput);
         for addr in lookup(address).await? {
-            match Self::open(addr, false) {
+            let mut opened = Self::open(addr, false);
+            if let Err(error) = &opened
+                && error.kind() == io::ErrorKind::AddrInUse
+            {
+                // Perhaps by a listener that this shard has just dropped: its accept is cancelled at
+                // the end of the tick, and then the port is free. A timer fires after that.
+                sleep(Duration::from_millis(1)).await;
+                opened = Self::open(addr, false);
+            }
+            match opened {
                 Ok(listener) => return Ok(listener),
                 Err(error) => last = error,
             }
