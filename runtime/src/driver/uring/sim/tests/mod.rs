@@ -1,6 +1,7 @@
 //! Tests of the driver over the simulated kernel: each fault by itself, then all of them by lot.
 
 mod cancel;
+mod hostile;
 mod model;
 mod multishot;
 mod queues;

@@ -1,0 +1,88 @@
+//! Small tests of single hazards that no larger test shows. `docs/hazards.md` says which test stands
+//! for which hazard.
+//!
+//! They count descriptors, threads and spoilt memory of the process, so one runs at a time.
+#![cfg(target_os = "linux")]
+
+mod hazard {
+    mod buffers;
+    mod descriptors;
+    mod limits;
+    mod ring;
+}
+mod support {
+    pub(crate) mod alloc {
+        pub(crate) mod quarantine;
+    }
+    pub(crate) mod child;
+    pub(crate) mod drivers;
+    pub(crate) mod fds;
+    pub(crate) mod random;
+}
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use annulet::Context;
+use annulet::time::sleep;
+use support::alloc::quarantine::Quarantine;
+
+#[global_allocator]
+static ALLOCATOR: Quarantine = Quarantine;
+
+/// How long anything may take that does not wait for us, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Polls a future once.
+async fn once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+/// Waits until the driver has not more than so many operations in flight.
+async fn settle(in_flight: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while Context::current().driver().in_flight() > in_flight {
+        assert!(Instant::now() < deadline, "slots are still taken");
+        sleep(Duration::from_micros(200)).await;
+    }
+}
+
+/// Waits until the process has so many descriptors open.
+#[track_caller]
+fn fds_are_back_to(before: Option<usize>) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = support::fds::open_fds();
+        if now == before {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "descriptors: {before:?} before, {now:?} after"
+        );
+        std::thread::yield_now();
+    }
+}
+
+fn connected() -> io::Result<(StdStream, StdStream)> {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let near = StdStream::connect(listener.local_addr()?)?;
+    let (far, _) = listener.accept()?;
+    Ok((near, far))
+}
