@@ -1,9 +1,11 @@
 //! Reads the project's own files and fails on what the compiler, clippy and rustfmt let pass.
 //!
 //! [`source`] tells code from prose, [`rules`] looks at one file at a time, [`imports`] at who
-//! imports whom. Each rule is tried on snippets that break it, so a rule that has gone blind fails
-//! too. An exception is a line with its reason in a table of the rule.
+//! imports whom, [`hazards`] at what the page of that name promises. Each rule is tried on snippets
+//! that break it, so a rule that has gone blind fails too. An exception is a line with its reason in a
+//! table of the rule.
 
+mod hazards;
 mod imports;
 mod rules;
 mod source;
@@ -139,4 +141,9 @@ fn crates_import_downward() {
 #[test]
 fn modules_of_the_runtime_import_downward_and_in_no_cycle() {
     none(&imports::inside_runtime(&project()));
+}
+
+#[test]
+fn every_hazard_has_a_test_or_a_reason() {
+    none(&hazards::page(&project()));
 }
