@@ -38,3 +38,8 @@ mod drivers;
 pub mod __entry;
 
 pub use drivers::for_each_driver;
+
+/// The examples of the page compile.
+#[cfg(all(doctest, feature = "fs"))]
+#[doc = include_str!("../docs/cancellation.md")]
+struct Cancellation;

@@ -1,12 +1,12 @@
 //! Reads the project's own files and fails on what the compiler, clippy and rustfmt let pass.
 //!
 //! [`source`] tells code from prose, [`rules`] looks at one file at a time, [`imports`] at who
-//! imports whom, [`hazards`] at what the page of that name promises. Each rule is tried on snippets
+//! imports whom, [`pages`] at what the documentation promises. Each rule is tried on snippets
 //! that break it, so a rule that has gone blind fails too. An exception is a line with its reason in a
 //! table of the rule.
 
-mod hazards;
 mod imports;
+mod pages;
 mod rules;
 mod source;
 
@@ -145,5 +145,10 @@ fn modules_of_the_runtime_import_downward_and_in_no_cycle() {
 
 #[test]
 fn every_hazard_has_a_test_or_a_reason() {
-    none(&hazards::page(&project()));
+    none(&pages::hazards(&project()));
+}
+
+#[test]
+fn the_page_on_cancellation_names_every_public_operation() {
+    none(&pages::cancellation(&project()));
 }

@@ -1,16 +1,15 @@
 //! Answers that no right kernel gives: more than was asked for, buffers that do not exist, names of
 //! slots that were never given out. Nobody is to believe them.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use super::support::{BUFFER_BYTES, BUFFERS, Rig};
-use crate::driver::slots::{Delivered, Orphaned, Slots};
+use crate::driver::slots::{Delivered, Slots};
 use crate::driver::uring::sim::random::Random;
-use crate::driver::{Completion, Flow, Payload, SlotId};
+use crate::driver::{Completion, SlotId};
 use crate::op::{Op, OpCode, ReadAt, Recv, RecvMulti, Spill};
 
 const MORE: Completion = Completion {
@@ -80,51 +79,4 @@ fn a_name_that_no_slot_has_reaches_nobody() {
     assert_eq!((slots.stale(), slots.live()), (20_000, 0));
     drop((op, socket));
     rig.shut_down();
-}
-
-/// A payload that says what it was told.
-struct Listener(Rc<Cell<u32>>);
-
-impl Payload for Listener {
-    fn more(&mut self, _completion: Completion) -> Flow {
-        self.0.set(self.0.get() + 1);
-        Flow::Open
-    }
-
-    fn finish(self, _completion: Completion) {
-        self.0.set(self.0.get() + 1);
-    }
-}
-
-#[test]
-fn a_completion_that_comes_late_does_not_reach_who_has_the_slot_now() {
-    let slots = Slots::new();
-    let (old, new) = (Rc::default(), Rc::default());
-    let (first, _) = slots.insert(Listener(Rc::clone(&old)), None);
-    assert!(matches!(slots.orphan(first), Orphaned::Cancel(None)));
-    assert!(matches!(
-        slots.deliver(first, MORE, false),
-        Delivered::Orphan(..)
-    ));
-    slots.finish(first, MORE);
-    assert_eq!(old.get(), 1);
-
-    let (second, _) = slots.insert(Listener(Rc::clone(&new)), None);
-    assert_ne!(first, second);
-    let indices = [first, second].map(|id| id.to_bits() & 0xff_ffff);
-    assert_eq!(indices[0], indices[1], "the same slot");
-    for more in [true, false] {
-        assert!(matches!(slots.deliver(first, MORE, more), Delivered::Stale));
-    }
-    slots.finish(first, MORE);
-    assert!(matches!(slots.orphan(first), Orphaned::Nothing(None)));
-    assert!(slots.is_in_flight(second));
-    assert_eq!((old.get(), new.get(), slots.stale()), (1, 0, 2));
-    assert!(matches!(slots.orphan(second), Orphaned::Cancel(None)));
-    assert!(matches!(
-        slots.deliver(second, MORE, false),
-        Delivered::Orphan(..)
-    ));
-    slots.finish(second, MORE);
-    assert_eq!(new.get(), 1);
 }

@@ -1,23 +1,62 @@
-//! `docs/hazards.md` keeps its word: each hazard stands there once, and every test that it names
-//! exists and is a test.
+//! The documentation keeps its word: on `docs/hazards.md` each hazard stands once, and every test that
+//! it names exists and is a test; `docs/cancellation.md` names every public asynchronous function.
 
 use std::collections::BTreeSet;
 
 use crate::rules::Finding;
 use crate::source::{Source, is_name};
 
-/// The page.
-const PAGE: &str = "docs/hazards.md";
+const HAZARDS: &str = "docs/hazards.md";
+const CANCELLATION: &str = "docs/cancellation.md";
 
-/// Its groups, each with the number of its hazards: none is to go missing unnoticed.
+/// The groups of hazards, each with the number of its hazards: none is to go missing unnoticed.
 const GROUPS: &[(char, u32)] = &[('A', 22), ('B', 16), ('C', 28), ('F', 14), ('M', 11)];
 
 /// What a row says instead of naming a test; the reason follows.
 const NO_TEST: &str = "no test: ";
 
-pub(crate) fn page(sources: &[Source]) -> Vec<Finding> {
-    let Some(page) = sources.iter().find(|source| source.path == PAGE) else {
-        return vec![Finding::at(PAGE, 0, "is not there".to_owned())];
+fn page<'a>(sources: &'a [Source], path: &str) -> Result<&'a Source, Vec<Finding>> {
+    let page = sources.iter().find(|source| source.path == path);
+    page.ok_or_else(|| vec![Finding::at(path, 0, "is not there".to_owned())])
+}
+
+/// Every public `async fn` of the libraries, by its name, in the page on cancellation.
+pub(crate) fn cancellation(sources: &[Source]) -> Vec<Finding> {
+    const LIBRARIES: [&str; 3] = ["runtime/src/", "net/src/", "fs/src/"];
+    let page = match page(sources, CANCELLATION) {
+        Ok(page) => page,
+        Err(missing) => return missing,
+    };
+    let mut findings = Vec::new();
+    for source in sources {
+        if !LIBRARIES
+            .iter()
+            .any(|folder| source.path.starts_with(folder))
+        {
+            continue;
+        }
+        for (at, head) in source.code.match_indices("pub async fn ") {
+            let name = leading_name(&source.code[at + head.len()..]);
+            let named = [format!("`{name}`"), format!("::{name}`")];
+            if !named.iter().any(|named| page.text.contains(named)) {
+                let text = format!("`{name}` is not in {CANCELLATION}");
+                findings.push(Finding::at(&source.path, source.line(at), text));
+            }
+        }
+    }
+    findings
+}
+
+fn leading_name(code: &str) -> &str {
+    let end = code.bytes().position(|byte| !is_name(byte));
+    &code[..end.unwrap_or(code.len())]
+}
+
+/// Every hazard once, with tests that exist or a reason.
+pub(crate) fn hazards(sources: &[Source]) -> Vec<Finding> {
+    let page = match page(sources, HAZARDS) {
+        Ok(page) => page,
+        Err(missing) => return missing,
     };
     let tests = tests(sources);
     let mut findings = Vec::new();
@@ -86,9 +125,7 @@ fn tests(sources: &[Source]) -> BTreeSet<String> {
                 let Some((_, name)) = after.split_once("fn ") else {
                     continue;
                 };
-                let end = name.bytes().position(|byte| !is_name(byte));
-                let name = &name[..end.unwrap_or(name.len())];
-                tests.insert(format!("{}::{name}", source.path));
+                tests.insert(format!("{}::{}", source.path, leading_name(name)));
             }
         }
     }
@@ -104,7 +141,7 @@ fn exists(tests: &BTreeSet<String>, name: &str) -> bool {
 }
 
 mod tests {
-    use super::{GROUPS, PAGE, page};
+    use super::{CANCELLATION, GROUPS, HAZARDS, cancellation, hazards};
     use crate::source::Source;
 
     /// The page with a row for every hazard, one of them replaced.
@@ -122,8 +159,8 @@ mod tests {
         }
         let code = "#[test]\n#[ignore]\nfn it_works() {}\n#[annulet::test]\nasync fn so_does() {}\n\
                     fn no_test() {}\n// #[test] fn not_code() {}\n";
-        let sources = [Source::new(PAGE, &text), Source::new("tests/a.rs", code)];
-        page(&sources).iter().map(ToString::to_string).collect()
+        let sources = [Source::new(HAZARDS, &text), Source::new("tests/a.rs", code)];
+        hazards(&sources).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -154,5 +191,17 @@ mod tests {
         for row in wrong {
             assert_eq!(findings("A3", row).len(), 1, "{row}");
         }
+    }
+
+    #[test]
+    fn an_operation_without_a_word_on_cancellation_is_found() {
+        let page = Source::new(CANCELLATION, "| `File::read`, `write` | yes |");
+        let code = "pub async fn read() {}\npub async fn write<B>() {}\npub async fn wri() {}";
+        let found = cancellation(&[page, Source::new("net/src/a.rs", code)]);
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [format!("net/src/a.rs:3: `wri` is not in {CANCELLATION}")]
+        );
     }
 }
