@@ -10,7 +10,7 @@
 //! buffers of the shard run out or the reader lags, and is armed again when one comes back or the
 //! reader has caught up.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -43,7 +43,8 @@ pub(super) fn is_cancelled(error: &io::Error) -> bool {
 pub(super) struct Receiver {
     /// A lease that was taken in part.
     begun: RefCell<Option<Lease>>,
-    pub(super) spill: Rc<Spill>,
+    /// Made by the first owned read.
+    spill: OnceCell<Rc<Spill>>,
     multi: RefCell<Option<Multi<RecvMulti>>>,
     single: RefCell<Option<Op<RecvLease>>>,
     ended: Cell<bool>,
@@ -51,13 +52,20 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
+    /// Where an owned read leaves its bytes if it is dropped.
+    pub(super) fn spill(&self) -> &Rc<Spill> {
+        self.spill.get_or_init(Rc::default)
+    }
+
     /// Whether bytes must come from here rather than from a receive of the caller's own.
     pub(super) fn is_engaged(&self) -> bool {
         self.begun.borrow().is_some()
             || self.multi.borrow().is_some()
             || self.single.borrow().is_some()
-            || self.spill.is_busy()
-            || !self.spill.is_empty()
+            || self
+                .spill
+                .get()
+                .is_some_and(|spill| spill.is_busy() || !spill.is_empty())
             || self.ended.get()
     }
 
@@ -70,12 +78,14 @@ impl Receiver {
         if let Some(lease) = self.begun.borrow_mut().take() {
             return Poll::Ready(Ok(Some(lease)));
         }
-        if self.spill.is_busy() {
-            self.spill.wait(cx.waker());
-            return Poll::Pending;
-        }
-        if !self.spill.is_empty() {
-            return self.poll_spilled(socket.driver(), cx.waker());
+        if let Some(spill) = self.spill.get() {
+            if spill.is_busy() {
+                spill.wait(cx.waker());
+                return Poll::Pending;
+            }
+            if !spill.is_empty() {
+                return poll_spilled(spill, socket.driver(), cx.waker());
+            }
         }
         if self.ended.get() {
             return Poll::Ready(Ok(None));
@@ -89,14 +99,6 @@ impl Receiver {
             self.ended.set(true);
         }
         received
-    }
-
-    /// Bytes of a dropped read, moved into a lease.
-    fn poll_spilled(&self, driver: &Driver, waker: &Waker) -> Poll<io::Result<Option<Lease>>> {
-        match driver.lease(waker, |space| self.spill.take(space)) {
-            Some(lease) => Poll::Ready(Ok(Some(lease))),
-            None => Poll::Pending,
-        }
     }
 
     fn poll_multi(
@@ -176,5 +178,13 @@ impl Receiver {
     /// Keeps what a reader has left of a lease for the next.
     pub(super) fn put_back(&self, rest: Lease) {
         *self.begun.borrow_mut() = Some(rest);
+    }
+}
+
+/// Bytes of a dropped read, moved into a lease.
+fn poll_spilled(spill: &Spill, driver: &Driver, waker: &Waker) -> Poll<io::Result<Option<Lease>>> {
+    match driver.lease(waker, |space| spill.take(space)) {
+        Some(lease) => Poll::Ready(Ok(Some(lease))),
+        None => Poll::Pending,
     }
 }

@@ -144,7 +144,7 @@ impl TcpStream {
         if self.receiver.is_engaged() {
             return self.read_engaged(buf).await;
         }
-        let recv = Recv::new(&self.socket, buf, &self.receiver.spill);
+        let recv = Recv::new(&self.socket, buf, self.receiver.spill());
         Op::new(self.socket.driver(), recv).await
     }
 

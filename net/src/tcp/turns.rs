@@ -10,7 +10,9 @@ use std::task::{Context, Poll, Waker};
 /// The tasks that wait.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    waiting: RefCell<Vec<Waker>>,
+    /// The first, which nearly always is the only one.
+    first: RefCell<Option<Waker>>,
+    others: RefCell<Vec<Waker>>,
 }
 
 impl Turns {
@@ -22,29 +24,42 @@ impl Turns {
         }
     }
 
+    #[inline]
     fn add(&self, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|other| other.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
-    }
-
-    fn wake_others(&self, own: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.iter().all(|waker| waker.will_wake(own)) {
-            return;
-        }
-        let all = std::mem::take(&mut *waiting);
-        drop(waiting);
-        for waker in all {
-            if !waker.will_wake(own) {
-                waker.wake();
+        let mut first = self.first.borrow_mut();
+        match &*first {
+            Some(first) if first.will_wake(waker) => {}
+            Some(_) => {
+                drop(first);
+                self.add_other(waker);
             }
+            None => *first = Some(waker.clone()),
         }
     }
 
+    #[cold]
+    fn add_other(&self, waker: &Waker) {
+        let mut others = self.others.borrow_mut();
+        if !others.iter().any(|other| other.will_wake(waker)) {
+            others.push(waker.clone());
+        }
+    }
+
+    #[inline]
+    fn wake_others(&self, own: &Waker) {
+        let alone = match &*self.first.borrow() {
+            Some(first) => first.will_wake(own),
+            None => true,
+        };
+        if !alone || !self.others.borrow().is_empty() {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
     fn wake_all(&self) {
-        for waker in self.waiting.take() {
+        let first = self.first.take();
+        for waker in first.into_iter().chain(self.others.take()) {
             waker.wake();
         }
     }

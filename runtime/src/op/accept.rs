@@ -19,6 +19,7 @@ use std::task::Waker;
 
 use socket2::Socket;
 
+use super::arrived::Arrived;
 use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
@@ -143,7 +144,7 @@ pub struct AcceptMulti {
     )]
     listener: Shared<Socket>,
     backlog: Rc<Backlog>,
-    arrived: VecDeque<Completion>,
+    arrived: Arrived,
 }
 
 impl AcceptMulti {
@@ -153,7 +154,7 @@ impl AcceptMulti {
         Self {
             listener: listener.clone(),
             backlog: Rc::clone(backlog),
-            arrived: VecDeque::new(),
+            arrived: Arrived::default(),
         }
     }
 }
@@ -180,7 +181,7 @@ unsafe impl OpCode for AcceptMulti {
     }
 
     fn orphan(self, completion: Completion) {
-        for completion in self.arrived.iter().copied().chain([completion]) {
+        for completion in self.arrived.chain([completion]) {
             if let Ok(socket) = socket_of(completion) {
                 self.backlog.put(socket);
             }
@@ -188,7 +189,7 @@ unsafe impl OpCode for AcceptMulti {
     }
 
     fn more(&mut self, completion: Completion) -> Flow {
-        self.arrived.push_back(completion);
+        self.arrived.push(completion);
         // Connections nobody takes are better off in the kernel's queue, which has a bound.
         if self.arrived.len() == ARRIVED_MAX {
             return Flow::Stop;
@@ -201,6 +202,6 @@ impl MultiCode for AcceptMulti {
     type Item = io::Result<Socket>;
 
     fn next(&mut self) -> Option<io::Result<Socket>> {
-        self.arrived.pop_front().map(socket_of)
+        self.arrived.next().map(socket_of)
     }
 }

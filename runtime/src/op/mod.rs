@@ -30,6 +30,7 @@
 //!    and give it up on drop.
 
 mod accept;
+mod arrived;
 mod connect;
 mod file;
 mod nop;

@@ -26,6 +26,7 @@ use std::task::Waker;
 
 use socket2::Socket;
 
+use super::arrived::Arrived;
 use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided};
 #[cfg(target_os = "linux")]
@@ -259,7 +260,7 @@ pub struct RecvMulti {
     )]
     socket: Shared<Socket>,
     provided: Rc<Provided>,
-    arrived: VecDeque<Completion>,
+    arrived: Arrived,
 }
 
 impl RecvMulti {
@@ -270,7 +271,7 @@ impl RecvMulti {
         Self {
             socket: socket.clone(),
             provided,
-            arrived: VecDeque::new(),
+            arrived: Arrived::default(),
         }
     }
 
@@ -332,7 +333,7 @@ unsafe impl OpCode for RecvMulti {
 
     fn orphan(self, completion: Completion) {
         self.taken(completion);
-        for completion in self.arrived.iter().copied().chain([completion]) {
+        for completion in self.arrived.chain([completion]) {
             // Made into a lease so that its buffer goes back; the stream is gone, so the bytes are.
             drop(Self::lease(&self.provided, completion));
         }
@@ -341,7 +342,7 @@ unsafe impl OpCode for RecvMulti {
     #[inline]
     fn more(&mut self, completion: Completion) -> Flow {
         self.taken(completion);
-        self.arrived.push_back(completion);
+        self.arrived.push(completion);
         // Bytes nobody reads are better off in the socket, which has a bound and tells the peer.
         if self.arrived.len() == ARRIVED_MAX {
             return Flow::Stop;
@@ -355,7 +356,7 @@ impl MultiCode for RecvMulti {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let completion = self.arrived.pop_front()?;
+        let completion = self.arrived.next()?;
         Some(Self::lease(&self.provided, completion))
     }
 }

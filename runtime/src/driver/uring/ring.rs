@@ -58,8 +58,8 @@ pub(crate) trait Kernel {
     fn queued(&mut self) -> u32;
     /// Submits all, always asks for events, and waits for `want` of them at most `timeout`.
     fn enter(&mut self, want: u32, timeout: Option<Duration>) -> io::Result<()>;
-    /// Whether completions lie in the queue.
-    fn has_completions(&self) -> bool;
+    /// How many completions lie in the queue.
+    fn completions(&self) -> u32;
     /// Whether the kernel asks to be entered: deferred work, or completions it had no room for.
     fn is_flagged(&self) -> bool;
     /// Whether the completion queue has overflowed since it was last asked.
@@ -154,9 +154,10 @@ impl Kernel for Ring {
     }
 
     #[inline]
-    fn has_completions(&self) -> bool {
+    fn completions(&self) -> u32 {
         // SAFETY: this thread alone touches the queue (Invariant 2), and only looks at it here.
-        !unsafe { self.ring.completion_shared() }.is_empty()
+        let queue = unsafe { self.ring.completion_shared() };
+        u32::try_from(queue.len()).expect("a queue's length fits in 32 bits")
     }
 
     #[inline]

@@ -650,8 +650,8 @@ impl Machine {
         }
     }
 
-    pub(super) fn has_completions(&self) -> bool {
-        !self.cq.is_empty()
+    pub(super) fn completions(&self) -> u32 {
+        u32::try_from(self.cq.len()).expect("a queue's length fits in 32 bits")
     }
 
     pub(super) fn is_flagged(&self) -> bool {

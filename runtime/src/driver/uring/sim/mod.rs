@@ -94,8 +94,8 @@ impl Kernel for Active {
         each!(self, kernel => kernel.enter(want, timeout))
     }
 
-    fn has_completions(&self) -> bool {
-        each!(self, kernel => kernel.has_completions())
+    fn completions(&self) -> u32 {
+        each!(self, kernel => kernel.completions())
     }
 
     fn is_flagged(&self) -> bool {
@@ -135,8 +135,8 @@ impl Kernel for Simulated {
         self.0.borrow_mut().enter(want, timeout)
     }
 
-    fn has_completions(&self) -> bool {
-        self.0.borrow().has_completions()
+    fn completions(&self) -> u32 {
+        self.0.borrow().completions()
     }
 
     fn is_flagged(&self) -> bool {
