@@ -3,16 +3,17 @@
 
 use std::fs::{File as StdFile, OpenOptions};
 use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use annulet::DriverKind;
 use annulet::fs::File;
-use annulet::net::TcpStream;
+use annulet::net::{TcpListener, TcpStream};
 use annulet::time::{sleep, timeout};
+use annulet::{DriverKind, Mask};
 
 use crate::support::drivers::for_each_builder;
 use crate::{PATIENCE, alone, connected, once};
@@ -155,6 +156,32 @@ fn a_stream_handed_over_non_blocking_waits_like_any_other() {
                 assert_eq!(read, 1, "{kind}");
                 let mut recv = pin!(stream.recv());
                 assert!(once(recv.as_mut()).await.is_none(), "{kind}: it waits");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_listener_handed_over_non_blocking_waits_like_any_other() {
+    let _alone = alone();
+    for_each_builder(|kind, builder| {
+        for without in ["", "accept_multi"] {
+            let mask = Mask::parse(without).expect("an opcode");
+            let runtime = builder.clone().uring_disable(mask).build();
+            runtime.expect("a runtime").block_on(async {
+                let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+                let address = listener.local_addr().expect("bound");
+                listener.set_nonblocking(true).expect("set");
+                let listener = TcpListener::from_std(listener).expect("taken over");
+                let mut accept = Box::pin(listener.accept());
+                for _ in 0..3 {
+                    let answer = once(accept.as_mut()).await;
+                    assert!(answer.is_none(), "{kind} without {without}: it waits");
+                    sleep(Duration::from_millis(1)).await;
+                }
+                let _client = StdStream::connect(address).expect("somebody listens");
+                let accepted = timeout(PATIENCE, accept).await.expect("in time");
+                accepted.expect("accepted");
             });
         }
     });
