@@ -2,7 +2,8 @@
 //!
 //! Versions say little: vendors backport and forbid. So set-up flags are tried, opcodes are asked for,
 //! and whatever has been seen to lie (multishot, buffer rings, messages) is done once on sockets of
-//! the probe's own. The answer holds for the process; masks are applied to it afterwards.
+//! the probe's own. The answer holds for the process, unless descriptors were short; masks are applied to
+//! it afterwards.
 
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -28,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Probed {
     pub(super) features: Mask,
     missing: Vec<(Feature, String)>,
+    /// Something is missing only because descriptors were: the next driver may find more.
+    in_want: bool,
 }
 
 impl Probed {
@@ -59,7 +62,7 @@ impl Probed {
     }
 }
 
-/// Probes once; later calls answer the same, but for errors, which are tried anew.
+/// Probes once; later calls answer the same. After an error, or a want of descriptors, they try anew.
 ///
 /// # Errors
 ///
@@ -68,7 +71,14 @@ pub(super) fn probe(disabled: Mask) -> io::Result<Probed> {
     static PROBED: OnceLock<Probed> = OnceLock::new();
     let mut probed = match PROBED.get() {
         Some(probed) => probed.clone(),
-        None => PROBED.get_or_init_result(find)?,
+        None => {
+            let found = find()?;
+            if found.in_want {
+                found
+            } else {
+                PROBED.get_or_init(|| found).clone()
+            }
+        }
     };
     // Multishot receives need both, so hiding one hides the other's use as well.
     if disabled.has(Feature::BufRing) || disabled.has(Feature::Multishot) {
@@ -82,18 +92,6 @@ pub(super) fn probe(disabled: Mask) -> io::Result<Probed> {
             .without(Mask::NONE.with_code(Code::AcceptMulti));
     }
     Ok(probed)
-}
-
-/// `OnceLock::get_or_try_init`, which is not stable.
-trait GetOrInitResult<T> {
-    fn get_or_init_result(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
-}
-
-impl<T: Clone> GetOrInitResult<T> for OnceLock<T> {
-    fn get_or_init_result(&self, f: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let value = f()?;
-        Ok(self.get_or_init(|| value).clone())
-    }
 }
 
 fn find() -> io::Result<Probed> {
@@ -117,10 +115,14 @@ fn find() -> io::Result<Probed> {
     let mut probed = Probed {
         features: Mask::NONE,
         missing: Vec::new(),
+        in_want: false,
     };
     let mut note = |feature: Feature, found: io::Result<()>| match found {
         Ok(()) => probed.features = probed.features.with(feature),
-        Err(error) => probed.missing.push((feature, error.to_string())),
+        Err(error) => {
+            probed.in_want |= matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+            probed.missing.push((feature, error.to_string()));
+        }
     };
     for feature in [
         Feature::SingleIssuer,
