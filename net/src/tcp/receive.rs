@@ -34,9 +34,37 @@ const CANCELLED: i32 = 125;
 #[cfg(not(target_os = "linux"))]
 const CANCELLED: i32 = i32::MIN;
 
+/// Every provided buffer is out.
+fn lacks_buffers(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(NO_BUFFERS) || error.kind() == io::ErrorKind::OutOfMemory
+}
+
 /// `ECANCELED`: a multishot request was stopped because its consumer lagged.
 pub(super) fn is_cancelled(error: &io::Error) -> bool {
     error.raw_os_error() == Some(CANCELLED)
+}
+
+/// What the kernel has been asked for.
+#[derive(Debug, Default)]
+enum Incoming {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// Whatever comes, where the kernel can.
+    Many(Multi<RecvMulti>),
+    /// What comes next.
+    One(Op<RecvLease>),
+}
+
+impl Incoming {
+    fn new(socket: &Shared<Socket>) -> Self {
+        let driver = socket.driver();
+        if driver.has_code(Code::RecvMulti) {
+            Self::Many(Multi::new(driver, RecvMulti::new(socket)))
+        } else {
+            Self::One(Op::new(driver, RecvLease::new(socket)))
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -45,8 +73,7 @@ pub(super) struct Receiver {
     begun: RefCell<Option<Lease>>,
     /// Made by the first owned read.
     spill: OnceCell<Rc<Spill>>,
-    multi: RefCell<Option<Multi<RecvMulti>>>,
-    single: RefCell<Option<Op<RecvLease>>>,
+    incoming: RefCell<Incoming>,
     ended: Cell<bool>,
     pub(super) turns: Turns,
 }
@@ -60,8 +87,7 @@ impl Receiver {
     /// Whether bytes must come from here rather than from a receive of the caller's own.
     pub(super) fn is_engaged(&self) -> bool {
         self.begun.borrow().is_some()
-            || self.multi.borrow().is_some()
-            || self.single.borrow().is_some()
+            || !matches!(*self.incoming.borrow(), Incoming::Idle)
             || self
                 .spill
                 .get()
@@ -90,35 +116,40 @@ impl Receiver {
         if self.ended.get() {
             return Poll::Ready(Ok(None));
         }
-        let received = if socket.driver().has_code(Code::RecvMulti) {
-            self.poll_multi(socket, cx)
-        } else {
-            self.poll_single(socket, cx)
-        };
+        let received = self.poll_incoming(socket, cx);
         if let Poll::Ready(Ok(None)) = received {
             self.ended.set(true);
         }
         received
     }
 
-    fn poll_multi(
+    fn poll_incoming(
         &self,
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
-        let mut multi = self.multi.borrow_mut();
+        let mut incoming = self.incoming.borrow_mut();
         loop {
-            let armed =
-                multi.get_or_insert_with(|| Multi::new(socket.driver(), RecvMulti::new(socket)));
-            let received = match ready!(armed.poll_next(cx)) {
-                Ok(item) => item,
-                Err(last) => {
-                    *multi = None;
-                    last
+            let received = match &mut *incoming {
+                Incoming::Idle => {
+                    *incoming = Incoming::new(socket);
+                    continue;
+                }
+                Incoming::Many(multi) => match ready!(multi.poll_next(cx)) {
+                    Ok(item) => item,
+                    Err(last) => {
+                        *incoming = Incoming::Idle;
+                        last
+                    }
+                },
+                Incoming::One(op) => {
+                    let received = ready!(Pin::new(op).poll(cx));
+                    *incoming = Incoming::Idle;
+                    received.map(|lease| (!lease.is_empty()).then_some(lease))
                 }
             };
             match received {
-                Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => {
+                Err(error) if lacks_buffers(&error) => {
                     if socket.driver().wait_for_buffers(cx.waker()) {
                         return Poll::Pending;
                     }
@@ -126,29 +157,6 @@ impl Receiver {
                 // It was stopped while nobody read: armed again now.
                 Err(error) if is_cancelled(&error) => {}
                 other => return Poll::Ready(other),
-            }
-        }
-    }
-
-    fn poll_single(
-        &self,
-        socket: &Shared<Socket>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Lease>>> {
-        let mut single = self.single.borrow_mut();
-        loop {
-            let op = single.get_or_insert_with(|| Op::new(socket.driver(), RecvLease::new(socket)));
-            let received = ready!(Pin::new(op).poll(cx));
-            *single = None;
-            match received {
-                Ok(lease) if lease.is_empty() => return Poll::Ready(Ok(None)),
-                Ok(lease) => return Poll::Ready(Ok(Some(lease))),
-                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                    if socket.driver().wait_for_buffers(cx.waker()) {
-                        return Poll::Pending;
-                    }
-                }
-                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
