@@ -43,6 +43,8 @@ pub(super) type Link = Option<Task>;
 /// thread.
 #[derive(Debug)]
 pub(super) struct VTable {
+    /// Bytes of the future or the output, behind the header.
+    pub(super) stage_bytes: usize,
     /// Polls the future once. True if the task is complete and its output stored, or dropped.
     ///
     /// # Safety

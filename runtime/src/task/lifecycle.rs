@@ -19,6 +19,7 @@ use super::counters::bump;
 use super::error::{contain, discard_payload};
 use super::header::Task;
 use super::owner::OwnerRef;
+use super::prefetch::prefetch;
 use super::raw;
 use super::state::{ABORTED, AfterPoll, COMPLETE, RUNNING, SCHEDULED};
 
@@ -62,6 +63,10 @@ impl OwnerRef {
         if !task.state.start_poll() {
             task.release_bit();
             return true;
+        }
+        if let Some(next) = local.queue.front() {
+            let header = next.as_raw().as_ptr().cast_const();
+            prefetch(header.wrapping_add(1).cast(), next.vtable.stage_bytes);
         }
         bump(&local.counters.polls);
         local.running.set(Some(task));

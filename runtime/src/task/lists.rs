@@ -37,6 +37,12 @@ impl RunQueue {
         }
     }
 
+    /// The task at the front.
+    #[inline]
+    pub(super) fn front(&self) -> Option<Task> {
+        self.head.get()
+    }
+
     /// Takes the task at the front; the caller clears SCHEDULED.
     #[inline]
     pub(super) fn pop(&self) -> Option<Task> {

@@ -90,6 +90,7 @@ mod local;
 mod messages;
 mod meta;
 mod owner;
+mod prefetch;
 mod raw;
 mod refs;
 mod remote;

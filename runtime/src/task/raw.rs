@@ -84,6 +84,7 @@ const fn class<F: Future>() -> Class {
 fn vtable<F: Future>() -> &'static VTable {
     &const {
         VTable {
+            stage_bytes: size_of::<Stage<F>>(),
             poll: poll::<F>,
             cancel: cancel::<F>,
             take_output: take_output::<F>,
