@@ -393,12 +393,14 @@ impl Driver {
     }
 
     /// Counts one direct attempt; false when this tick has had its share and the caller must yield.
+    /// Whoever has yielded once is `owed` the next.
     #[inline]
-    pub(crate) fn attempt(&self) -> bool {
+    pub(crate) fn attempt(&self, owed: bool) -> bool {
         let left = self.0.attempts_left.get();
         self.0.attempts_left.set(left.saturating_sub(1));
-        bump(&self.0.counters.attempts, u64::from(left > 0));
-        left > 0
+        let may = left > 0 || owed;
+        bump(&self.0.counters.attempts, u64::from(may));
+        may
     }
 
     /// Whether operations yield until the next tick because this one has had its share of attempts.

@@ -181,6 +181,9 @@ enum State<T> {
 pub struct Op<T: OpCode> {
     driver: Driver,
     state: State<T>,
+    /// It would have been attempted, but the attempts of a tick were spent. Its next one is free: else
+    /// whoever is polled first in each tick could spend them all, and others would never have a turn.
+    put_off: bool,
 }
 
 impl<T: OpCode> Unpin for Op<T> {}
@@ -206,6 +209,7 @@ impl<T: OpCode> Op<T> {
         Self {
             driver: driver.clone(),
             state: State::Idle(payload),
+            put_off: false,
         }
     }
 
@@ -261,7 +265,9 @@ impl<T: OpCode> Op<T> {
         let State::Idle(payload) = &mut self.state else {
             return None;
         };
-        if !self.driver.attempt() {
+        let may = self.driver.attempt(self.put_off);
+        self.put_off = !may;
+        if !may {
             // This tick has had its share of direct attempts: let others run first.
             cx.waker().wake_by_ref();
             return Some(Poll::Pending);
