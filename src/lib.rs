@@ -40,6 +40,10 @@ pub mod __entry;
 pub use drivers::for_each_driver;
 
 /// The examples of the page compile.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(all(doctest, feature = "fs"))]
 #[doc = include_str!("../docs/cancellation.md")]
 struct Cancellation;
