@@ -11,7 +11,7 @@
 //!   it names. The difference of two snapshots describes exactly what lies between them, whenever
 //!   they were asked for, so the load need not stop and warm-up is left out. The answer comes from
 //!   a thread of its own; the serving thread only stores two counters per turn.
-//! * Every **other** child measures itself with a [`Recorder`] and
+//! * Every **other** child measures itself with a [`Recorder`](crate::recorder::Recorder) and
 //!   says `Measured` once.
 //! * A child that cannot do its work says `Failed` and why.
 //!
