@@ -23,10 +23,6 @@ pub struct Send<B> {
     socket: Shared<Socket>,
     buf: B,
     from: usize,
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "asked of a ring alone")
-    )]
     all: bool,
 }
 

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "a processor's instruction")]
+#![cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "a processor's instruction")
+)]
 //! Prefetching: the next task's future is fetched from memory while this one runs.
 //!
 //! A shard with many connections finds each task's future outside of the near caches, and a poll is too
