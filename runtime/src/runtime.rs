@@ -6,7 +6,7 @@
 //! 2. take what came from other threads
 //! 3. wake the timers that are due
 //! 4. run ready tasks until none is left, the budget of time or of direct attempts is spent, or
-//!    completions have waited for a tenth of it
+//!    operations have waited for a fifth of it, to be submitted or to be delivered
 //! 5. nothing ready: spin if recent waits were short, looking at memory alone
 //! 6. one `enter`: submit all, and wait only if nothing is ready; then deliver what has come
 //!
@@ -51,6 +51,9 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     pub(crate) virtual_time: bool,
 }
+
+/// The part of the budget after which tasks make room for operations that wait.
+const PATIENCE: u64 = 5;
 
 /// Short waits in a row before a shard spins.
 const SPIN_AFTER: u8 = 3;
@@ -209,7 +212,7 @@ impl Runtime {
             let spent = clock.now_ns() - started;
             spent >= self.budget_ns
                 || driver.attempts_are_spent()
-                || (spent >= self.budget_ns / 10 && driver.peek())
+                || (spent >= self.budget_ns / PATIENCE && driver.is_waited_for())
         });
         if view.is_done() || executor.has_ready() || executor.inbox_pending() {
             self.park(Some(Duration::ZERO));

@@ -17,6 +17,7 @@
 //! | `cancel` | no     | the slot still gets its last completion, whoever wins the race     |
 //! | `park`   | yes    | returns once a completion is there, on an unpark, or at the deadline |
 //! | `reap`   | no     | every completion is delivered exactly once, in the kernel's order  |
+//! | `is_waited_for` | no | whether `park` has something to submit or to find                   |
 //! | `peek`   | no     | whether `park` and `reap` would find something, without a system call where that can be |
 //!
 //! No user code runs while a backend is borrowed: `reap` collects wakers and finished orphans, and
@@ -575,6 +576,12 @@ impl Driver {
     /// Whether [`park`](Self::park) would find something now, as far as memory tells.
     pub(crate) fn peek(&self) -> bool {
         self.0.offload.is_pending() || each!(&*self.0.backend.borrow(), backend => backend.peek())
+    }
+
+    /// Whether entries wait to be submitted, or completions to be delivered.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.0.offload.is_pending()
+            || each!(&mut *self.0.backend.borrow_mut(), backend => backend.is_waited_for())
     }
 
     /// Whether pool results wait; part of the check between announcing a park and parking.

@@ -81,6 +81,10 @@ impl<K> Uring<K> {
         match self.never {}
     }
 
+    pub(crate) fn is_waited_for(&mut self) -> bool {
+        match self.never {}
+    }
+
     pub(crate) fn peek(&self) -> bool {
         match self.never {}
     }

@@ -152,6 +152,11 @@ impl Poll {
     }
 
     /// See the [contract](super).
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.peek()
+    }
+
+    /// See the [contract](super).
     pub(super) fn peek(&self) -> bool {
         !self.ready.is_empty()
     }

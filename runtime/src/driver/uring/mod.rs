@@ -202,6 +202,11 @@ impl<K: Kernel> Uring<K> {
     }
 
     /// See the [contract](super).
+    pub(crate) fn is_waited_for(&mut self) -> bool {
+        self.kernel.queued() > 0 || !self.backlog.is_empty() || self.peek()
+    }
+
+    /// See the [contract](super).
     pub(crate) fn park(
         &mut self,
         timeout: Option<Duration>,
