@@ -19,12 +19,13 @@
 
 mod aligned;
 mod impls;
+mod lease;
 mod provided;
 mod result;
 mod slice;
 
 pub use aligned::Aligned;
-pub use provided::Lease;
+pub use lease::Lease;
 pub(crate) use provided::Provided;
 pub use result::{BufError, BufResult};
 pub use slice::Slice;

@@ -34,6 +34,7 @@ mod features;
 mod offload;
 mod poll;
 mod slots;
+mod stats;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_os = "linux"))]
@@ -64,6 +65,8 @@ use crate::shim::planted;
 use crate::sys::RawSource;
 use offload::Offload;
 use slots::{Delivered, Orphaned, Slots};
+pub use stats::DriverStats;
+use stats::{Counters, bump};
 
 /// What a source is watched for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,42 +86,6 @@ pub(crate) enum Route {
     Attempt,
     /// As a job of the blocking pool.
     Pool,
-}
-
-/// Counters of one driver since it was made.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DriverStats {
-    /// System calls made to submit and wait (`io_uring_enter`, or waits of the poller).
-    pub enters: u64,
-    /// Entries submitted, or interests registered.
-    pub submitted: u64,
-    /// Completions reaped.
-    pub completed: u64,
-    /// Non-blocking attempts made directly, each a system call.
-    pub attempts: u64,
-    /// Completions for which no slot was found; zero unless something is wrong.
-    pub stale: u64,
-    /// Times the completion queue had overflowed.
-    pub overflows: u64,
-    /// Times the provided buffers had run out.
-    pub no_buffers: u64,
-}
-
-/// A driver's counters while it runs.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    enters: Cell<u64>,
-    submitted: Cell<u64>,
-    completed: Cell<u64>,
-    attempts: Cell<u64>,
-    overflows: Cell<u64>,
-    no_buffers: Cell<u64>,
-}
-
-#[inline]
-fn bump(counter: &Cell<u64>, by: u64) {
-    counter.set(counter.get().wrapping_add(by));
 }
 
 /// Wakes a shard's thread out of [`Driver::park`]; works from any thread.

@@ -33,6 +33,7 @@ mod accept;
 mod arrived;
 mod connect;
 mod file;
+mod multi;
 mod nop;
 mod ready;
 mod recv;
@@ -48,6 +49,7 @@ use std::task::{Context, Poll, ready};
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;
 pub use file::{Fsync, ReadAt, Truncate, WriteAt};
+pub use multi::{Multi, MultiCode};
 pub use nop::Nop;
 pub use ready::Ready;
 pub use recv::{Recv, RecvLease, RecvMulti, Spill};
@@ -374,117 +376,6 @@ impl<T: OpCode> Future for Op<T> {
 impl<T: OpCode> Drop for Op<T> {
     fn drop(&mut self) {
         if let State::InFlight(slot) = self.state {
-            self.driver.orphan(slot);
-        }
-    }
-}
-
-/// The payload of a multishot operation: one request, many completions.
-pub trait MultiCode: OpCode {
-    /// What one completion brings.
-    type Item;
-
-    /// The next completion that has come.
-    #[doc(hidden)]
-    fn next(&mut self) -> Option<Self::Item>;
-}
-
-/// A multishot operation. It is armed at the first poll and ends by itself, by
-/// [`disarm`](Self::disarm), or when it is dropped.
-pub struct Multi<T: MultiCode> {
-    driver: Driver,
-    slot: Option<SlotId>,
-    idle: Option<T>,
-}
-
-impl<T: MultiCode> Unpin for Multi<T> {}
-
-impl<T: MultiCode> std::fmt::Debug for Multi<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Multi")
-            .field("code", &T::CODE)
-            .field("armed", &self.slot.is_some())
-            .finish()
-    }
-}
-
-impl<T: MultiCode> Multi<T> {
-    /// A multishot operation of `driver`'s shard; its [`Code`] must be routed to the ring.
-    pub fn new(driver: &Driver, payload: T) -> Self {
-        Self {
-            driver: driver.clone(),
-            slot: None,
-            idle: Some(payload),
-        }
-    }
-
-    /// Whether the kernel was asked and has not ended it.
-    #[must_use]
-    pub fn is_armed(&self) -> bool {
-        self.slot.is_some()
-    }
-
-    /// The next item, or, once the request has ended and all items are taken, its last answer.
-    ///
-    /// # Errors
-    ///
-    /// The last answer of the request; it is then no longer armed.
-    ///
-    /// # Panics
-    ///
-    /// If polled after its last answer.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<T::Item, T::Output>> {
-        if let Some(payload) = self.idle.take()
-            && let Err(output) = self.arm(payload, cx)
-        {
-            return Poll::Ready(Err(output));
-        }
-        let slot = self
-            .slot
-            .expect("multishot operation polled after it ended");
-        // SAFETY: this operation inserted an `InSlot<T>` under that name (Invariant 1), and `next`
-        // touches the queue of completions, which no entry lends.
-        let next = unsafe {
-            self.driver
-                .with::<InSlot<T>, _>(slot, |payload| payload.0.next())
-        };
-        if let Some(item) = next {
-            return Poll::Ready(Ok(item));
-        }
-        // SAFETY: as above.
-        match unsafe { self.driver.take::<InSlot<T>>(slot, cx.waker()) } {
-            Some((InSlot(payload), completion)) => {
-                self.slot = None;
-                Poll::Ready(Err(payload.complete(completion)))
-            }
-            None => Poll::Pending,
-        }
-    }
-
-    fn arm(&mut self, payload: T, cx: &Context<'_>) -> Result<(), T::Output> {
-        if let Err(refused) = self.driver.room() {
-            return Err(payload.complete(refused));
-        }
-        let waker = cx.waker().clone();
-        let (slot, mut place) = self.driver.insert(InSlot(payload), waker);
-        // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
-        let payload = unsafe { place.as_mut() };
-        self.driver.push(slot, payload.0.entry());
-        self.slot = Some(slot);
-        Ok(())
-    }
-
-    /// Asks the kernel to end it; items already taken from the kernel still come.
-    pub fn disarm(&self) {
-        if let Some(slot) = self.slot {
-            self.driver.cancel(slot);
-        }
-    }
-}
-
-impl<T: MultiCode> Drop for Multi<T> {
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot {
             self.driver.orphan(slot);
         }
     }
