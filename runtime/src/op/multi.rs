@@ -46,7 +46,7 @@ impl<T: MultiCode> std::fmt::Debug for Multi<T> {
 }
 
 impl<T: MultiCode> Multi<T> {
-    /// A multishot operation of `driver`'s shard; its [`Code`] must be routed to the ring.
+    /// A multishot operation of `driver`'s shard; its [`Code`](crate::Code) must be routed to the ring.
     pub fn new(driver: &Driver, payload: T) -> Self {
         Self {
             driver: driver.clone(),
