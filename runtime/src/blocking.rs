@@ -1,12 +1,12 @@
 //! `spawn_blocking`: a call that would stop the shard, on the blocking pool.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::context::Context;
+use crate::panics::contain;
 use crate::pool::Ticket;
 use crate::task::JoinError;
 
@@ -129,7 +129,7 @@ where
         result: None,
     };
     let work = Box::new(move || {
-        let result = catch_unwind(AssertUnwindSafe(call));
+        let result = contain(call);
         report.result = Some(result.map_err(|payload| JoinError::panicked(None, payload)));
         drop(report);
     });

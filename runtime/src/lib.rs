@@ -30,10 +30,12 @@ mod builder;
 mod context;
 mod driver;
 mod executor;
+mod panics;
 mod pool;
 mod runtime;
 mod shard;
 mod shim;
+mod wakers;
 
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;

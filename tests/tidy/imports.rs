@@ -12,7 +12,7 @@ use crate::source::{Source, is_name};
 
 /// The top modules of the runtime, the floor first.
 const LAYERS: &[&[&str]] = &[
-    &["metrics", "shim", "error"],
+    &["metrics", "shim", "error", "panics", "wakers"],
     &["sys"],
     &["buf"],
     &["task"],

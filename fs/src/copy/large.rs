@@ -4,7 +4,7 @@
 //! of a range; what it has copied counts. Only errors that say "not here" lead on to the next: a full
 //! disk is a full disk. Calls that wait are jobs of the pool; the chunks are operations of the shard.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
@@ -191,7 +191,6 @@ struct Chunks {
     to: crate::File,
     range: RefCell<Range<u64>>,
     failed: RefCell<Option<(bool, io::Error)>>,
-    stopped: Cell<bool>,
 }
 
 /// Reads and writes with several chunks under way.
@@ -206,7 +205,6 @@ async fn by_chunks(
         to: crate::File::from_std(to),
         range: RefCell::new(range),
         failed: RefCell::new(None),
-        stopped: Cell::new(false),
     });
     let lanes: Vec<_> = (0..CHUNKS)
         .map(|_| {
@@ -234,7 +232,6 @@ impl Chunks {
     /// The next chunk, unless something ended the copy.
     fn next(&self, shared: &Shared) -> Option<Range<u64>> {
         if shared.stopped() || self.failed.borrow().is_some() {
-            self.stopped.set(true);
             return None;
         }
         let mut range = self.range.borrow_mut();

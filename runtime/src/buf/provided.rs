@@ -29,6 +29,7 @@ use std::task::Waker;
 
 use super::lease::Lease;
 use crate::shim::planted;
+use crate::wakers::Wakers;
 use memory::Memory;
 
 #[cfg(target_os = "linux")]
@@ -61,7 +62,7 @@ pub(crate) struct Provided {
     quiet: Cell<(u16, u16)>,
     /// Leases alive.
     leased: Cell<usize>,
-    waiting: RefCell<Vec<Waker>>,
+    waiting: Wakers,
 }
 
 impl fmt::Debug for Provided {
@@ -98,7 +99,7 @@ impl Provided {
             taken: Cell::new(0),
             quiet: Cell::new((0, 0)),
             leased: Cell::new(0),
-            waiting: RefCell::new(Vec::new()),
+            waiting: Wakers::default(),
         })
     }
 
@@ -142,12 +143,8 @@ impl Provided {
         self.taken.set(self.taken.get().saturating_add(1));
     }
 
-    /// A receive has found the ring without a buffer.
-    pub(crate) fn ran_dry(&self) {
-        self.grow();
-    }
-
-    fn grow(&self) {
+    /// Raises the target: it was short, or a receive has found the ring dry.
+    pub(crate) fn grow(&self) {
         let doubled = self.target.get().saturating_mul(2);
         self.target.set(doubled.min(self.buffers));
         self.quiet.set((0, 0));
@@ -240,10 +237,7 @@ impl Provided {
 
     /// Leaves a waker for the next buffer that comes back.
     pub(crate) fn wait(&self, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|w| w.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+        self.waiting.add(waker);
     }
 
     /// Takes a lease's buffer back; `None` for one that was not the pool's.
@@ -254,11 +248,7 @@ impl Provided {
         if !planted::LEASE_GIVEN_BACK_AT_ONCE {
             self.put_back(id);
         }
-        if !self.waiting.borrow().is_empty() {
-            for waker in std::mem::take(&mut *self.waiting.borrow_mut()) {
-                waker.wake();
-            }
-        }
+        self.waiting.wake_all();
     }
 
     #[inline]

@@ -45,7 +45,6 @@ mod uring;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -60,6 +59,7 @@ pub(crate) use uring::BUFFER_GROUP;
 pub(crate) use uring::Sqe;
 
 use crate::buf::Provided;
+use crate::panics::discard_panic;
 use crate::pool::Pool;
 use crate::shim::planted;
 use crate::sys::RawSource;
@@ -328,17 +328,13 @@ impl Driver {
     #[must_use]
     pub fn wait_for_buffers(&self, waker: &Waker) -> bool {
         let provided = self.provided();
-        self.count_no_buffers();
+        bump(&self.0.counters.no_buffers, 1);
+        provided.grow();
         let out = provided.is_exhausted();
         if out {
             provided.wait(waker);
         }
         out
-    }
-
-    pub(crate) fn count_no_buffers(&self) {
-        bump(&self.0.counters.no_buffers, 1);
-        self.provided().ran_dry();
     }
 
     /// How operations of this code are done here.
@@ -591,17 +587,18 @@ impl Driver {
             self.cancel(id);
         }
         for (id, completion) in todo.finish.drain(..) {
-            contain(|| self.0.slots.finish(id, completion));
+            discard_panic(|| self.0.slots.finish(id, completion));
         }
         for waker in todo.wake.drain(..) {
-            contain(|| waker.wake());
+            discard_panic(|| waker.wake());
         }
         // The lists keep their capacity. Nothing has been added meanwhile: only a reap adds.
         self.0.todo.replace(todo);
     }
 
     /// Ends the driver: refuses work, cancels all, submits what is queued (the messages that wake
-    /// other shards, too), and reaps until nothing is left or `grace` is over. Returns how many operations the kernel would not let go of; their payloads are leaked.
+    /// other shards, too), and reaps until nothing is left or `grace` is over. Returns how many
+    /// operations the kernel would not let go of; their payloads are leaked.
     pub(crate) fn shut_down(&self, grace: Duration) -> usize {
         self.0.shut_down.set(true);
         let deadline = Instant::now() + grace;
@@ -653,17 +650,6 @@ impl Driver {
 #[derive(Debug)]
 pub(crate) struct Entered {
     _ring: Option<uring::EnterGuard>,
-}
-
-/// Runs user code that must not unwind into the driver.
-pub(crate) fn contain(f: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        // The payload is user code too: its drop may panic once more, and then it is let go.
-        let forgotten = panic::catch_unwind(AssertUnwindSafe(|| drop(payload)));
-        if let Err(second) = forgotten {
-            let _leaked = std::mem::ManuallyDrop::new(second);
-        }
-    }
 }
 
 /// The best backend, the report on why, and what it can do.

@@ -24,12 +24,13 @@ use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Flow, Interest};
+use crate::wakers::Wakers;
 
 /// Connections that were accepted and await a taker.
 #[derive(Debug, Default)]
 pub struct Backlog {
     sockets: RefCell<VecDeque<Socket>>,
-    waiting: RefCell<Vec<Waker>>,
+    waiting: Wakers,
 }
 
 impl Backlog {
@@ -41,18 +42,12 @@ impl Backlog {
 
     /// Wakes `waker` when a connection is put here.
     pub fn wait(&self, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|w| w.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+        self.waiting.add(waker);
     }
 
     fn put(&self, socket: Socket) {
         self.sockets.borrow_mut().push_back(socket);
-        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        for waker in waiting {
-            waker.wake();
-        }
+        self.waiting.wake_all();
     }
 }
 

@@ -44,7 +44,7 @@ mod wait;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;
@@ -58,7 +58,7 @@ pub use shared::Shared;
 use wait::Wait;
 
 use crate::driver::{Code, Completion, Driver, Flow, Interest, Job, Payload, Route, SlotId, Sqe};
-use crate::sys::{self, RawSource};
+use crate::sys::RawSource;
 
 /// How an attempt went.
 #[derive(Debug)]
@@ -235,7 +235,7 @@ impl<T: OpCode> Op<T> {
                 self.await
             }
             State::Idle(payload) | State::Waiting(payload, _) => {
-                payload.complete(Completion::from_io(Err(canceled())))
+                payload.complete(Completion::CANCELED)
             }
             State::Done => panic!("operation cancelled after it completed"),
         }
@@ -303,19 +303,31 @@ impl<T: OpCode> Op<T> {
         // SAFETY: the payload is not used here again: the state is overwritten below, undropped, and
         // nothing between can panic, since there is room.
         let payload = InSlot(unsafe { std::ptr::read(payload) });
-        let (slot, mut place) = self.driver.insert(payload, waker);
-        // SAFETY: the state is valid for writes; what it held has been moved out above.
-        unsafe { std::ptr::write(&raw mut self.state, State::InFlight(slot)) };
-        // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
-        let payload = unsafe { place.as_mut() };
-        hand_over(&self.driver, route, slot, &mut payload.0);
+        let state = &raw mut self.state;
+        launch(&self.driver, route, payload, waker, |slot| {
+            // SAFETY: the state is valid for writes; what it held has been moved out above.
+            unsafe { std::ptr::write(state, State::InFlight(slot)) };
+        });
         Poll::Pending
     }
 }
 
-/// Gives a payload that has just got its slot to whoever does it.
+/// Moves a payload into a slot, for which there is room, and then gives it to whoever does it.
+///
+/// `placed` is told the slot before any code of the payload runs: should that panic, the operation is
+/// its slot's and not lost.
 #[inline]
-fn hand_over<T: OpCode>(driver: &Driver, route: Route, slot: SlotId, payload: &mut T) {
+fn launch<T: OpCode>(
+    driver: &Driver,
+    route: Route,
+    payload: InSlot<T>,
+    waker: Waker,
+    placed: impl FnOnce(SlotId),
+) {
+    let (slot, mut place) = driver.insert(payload, waker);
+    placed(slot);
+    // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
+    let InSlot(payload) = unsafe { place.as_mut() };
     match route {
         Route::Ring => driver.push(slot, payload.entry()),
         Route::Attempt => match payload.watched() {
@@ -327,10 +339,6 @@ fn hand_over<T: OpCode>(driver: &Driver, route: Route, slot: SlotId, payload: &m
             None => driver.refuse(slot),
         },
     }
-}
-
-fn canceled() -> io::Error {
-    io::Error::from_raw_os_error(sys::CANCELED)
 }
 
 impl<T: OpCode> Future for Op<T> {

@@ -13,8 +13,8 @@
 
 use std::task::{Context, Poll};
 
-use super::{InSlot, OpCode};
-use crate::driver::{Driver, SlotId};
+use super::{InSlot, OpCode, launch};
+use crate::driver::{Driver, Route, SlotId};
 
 /// The payload of a multishot operation: one request, many completions.
 pub trait MultiCode: OpCode {
@@ -103,11 +103,9 @@ impl<T: MultiCode> Multi<T> {
             return Err(payload.complete(refused));
         }
         let waker = cx.waker().clone();
-        let (slot, mut place) = self.driver.insert(InSlot(payload), waker);
-        // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
-        let payload = unsafe { place.as_mut() };
-        self.driver.push(slot, payload.0.entry());
-        self.slot = Some(slot);
+        launch(&self.driver, Route::Ring, InSlot(payload), waker, |slot| {
+            self.slot = Some(slot);
+        });
         Ok(())
     }
 

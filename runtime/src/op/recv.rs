@@ -33,13 +33,14 @@ use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided};
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Flow, Interest};
 use crate::sys;
+use crate::wakers::Wakers;
 
 /// Bytes of a stream that were received for nobody, and whether more may come.
 #[derive(Debug, Default)]
 pub struct Spill {
     bytes: RefCell<VecDeque<u8>>,
     in_flight: Cell<u32>,
-    waiting: RefCell<Vec<Waker>>,
+    waiting: Wakers,
 }
 
 impl Spill {
@@ -69,10 +70,7 @@ impl Spill {
 
     /// Wakes `waker` when the receive in flight has answered.
     pub fn wait(&self, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|w| w.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+        self.waiting.add(waker);
     }
 
     #[cfg(target_os = "linux")]
@@ -84,10 +82,7 @@ impl Spill {
     fn end(&self, bytes: &[u8]) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.bytes.borrow_mut().extend(bytes);
-        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        for waker in waiting {
-            waker.wake();
-        }
+        self.waiting.wake_all();
     }
 }
 

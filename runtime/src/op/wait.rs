@@ -8,7 +8,7 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use super::{InSlot, OpCode, Ready, hand_over};
+use super::{InSlot, OpCode, Ready, launch};
 use crate::driver::{Code, Completion, Driver, SlotId};
 
 pub(super) struct Wait {
@@ -24,14 +24,15 @@ impl Wait {
         cx: &Context<'_>,
     ) -> Result<Self, Completion> {
         driver.room()?;
-        let (slot, mut place) = driver.insert(InSlot(ready), cx.waker().clone());
-        // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
-        let ready = unsafe { place.as_mut() };
-        hand_over(driver, driver.route(Code::Ready), slot, &mut ready.0);
-        Ok(Self {
+        let mut this = Self {
             driver: driver.clone(),
-            slot: Some(slot),
-        })
+            slot: None,
+        };
+        let route = driver.route(Code::Ready);
+        launch(driver, route, InSlot(ready), cx.waker().clone(), |slot| {
+            this.slot = Some(slot);
+        });
+        Ok(this)
     }
 
     /// Ready once another attempt is worthwhile, or waiting has failed.

@@ -4,9 +4,10 @@
 //! be it to run it, to cancel it or to hand it back, is the only one who has it: that is the whole
 //! protocol. The lock around it is held for the length of one `Option::take`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, io};
+
+use crate::panics::discard_panic;
 
 /// What the pool runs. It carries its own way to tell its result.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
@@ -29,7 +30,7 @@ impl Entry {
     /// Runs the job, unless somebody has taken it.
     pub(super) fn run(&self) {
         if let Some(work) = self.take() {
-            contained(work);
+            discard_panic(work);
         }
     }
 
@@ -37,7 +38,7 @@ impl Entry {
     pub(super) fn cancel(&self) -> bool {
         let taken = self.take();
         let is_mine = taken.is_some();
-        contained(|| drop(taken));
+        discard_panic(|| drop(taken));
         is_mine
     }
 }
@@ -85,15 +86,5 @@ impl fmt::Debug for Rejected {
         f.debug_struct("Rejected")
             .field("error", &self.error)
             .finish_non_exhaustive()
-    }
-}
-
-/// Runs code of a user, whose panic ends here. Jobs that report carry their own panics back. If what
-/// it panics with panics when it is dropped, that is leaked.
-fn contained(code: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(code))
-        && let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-    {
-        Box::leak(second);
     }
 }

@@ -1,35 +1,14 @@
-//! Why a task gave no output, and the containment of panics.
+//! Why a task gave no output.
 //!
 //! A panic of a user's code ends at the nearest of our frames: it becomes a [`JoinError`] where
 //! somebody joins, and goes to the owner's hook where nobody does.
 
 use std::any::Any;
 use std::fmt;
-use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use super::meta::TaskId;
-
-/// What a panic carries.
-pub(crate) type Payload = Box<dyn Any + Send + 'static>;
-
-/// Runs code of a user and hands back its panic.
-///
-/// Unwind safety is on us: after each use, what the code could have left half done is either
-/// dropped without another look, or is a plain cell that is written whole.
-#[inline]
-pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
-    catch_unwind(AssertUnwindSafe(code))
-}
-
-/// Drops a panic's payload, whose own drop may panic too. What that second panic carries is
-/// leaked, as dropping it could go on for ever.
-pub(crate) fn discard_payload(payload: Payload) {
-    if let Err(second) = contain(|| drop(payload)) {
-        let _leaked = ManuallyDrop::new(second);
-    }
-}
+use crate::panics::Payload;
 
 /// The text of a panic, if it has one.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> Option<&str> {

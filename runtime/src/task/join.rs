@@ -15,10 +15,11 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::error::{JoinError, contain, discard_payload};
+use super::error::JoinError;
 use super::header::Task;
 use super::meta::{TaskId, TaskMeta};
 use super::state::{JOIN_INTEREST, LISTED, OUTPUT};
+use crate::panics::{contain, discard_payload};
 
 /// A spawned task, to be awaited for its output.
 ///

@@ -16,12 +16,12 @@
 use std::panic::Location;
 
 use super::counters::bump;
-use super::error::{contain, discard_payload};
 use super::header::Task;
 use super::owner::OwnerRef;
 use super::prefetch::prefetch;
 use super::raw;
 use super::state::{ABORTED, AfterPoll, COMPLETE, RUNNING, SCHEDULED};
+use crate::panics::{contain, discard_payload};
 
 impl OwnerRef {
     /// Makes a task and schedules it; after the shutdown, makes it and cancels it at once.

@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::pin::Pin;
 
 use super::counters::{Counters, bump};
-use super::error::{JoinError, Payload, contain};
+use super::error::JoinError;
 use super::header::Task;
 use super::inbox::Drained;
 use super::join::JoinHandle;
@@ -17,6 +17,7 @@ use super::messages::Message;
 use super::meta::{TaskInfo, TaskMeta, TaskState};
 use super::owner::{self, LocalOwner};
 use super::state::{COMPLETE, RUNNING, SCHEDULED};
+use crate::panics::{Payload, contain};
 use crate::shim::proven;
 
 /// How many messages run in one drain, so that a flood of them does not keep tasks from running.

@@ -109,8 +109,6 @@ pub use self::yield_now::{YieldNow, yield_now};
 
 pub use self::counters::Counters as TaskStats;
 pub(crate) use self::counters::Counters;
-#[expect(unused_imports, reason = "x")]
-pub(crate) use self::header::Header;
 pub(crate) use self::local::RootView;
 pub(crate) use self::messages::Message;
 pub(crate) use self::owner::{EnterGuard, LocalOwner, SharedOwner, Unpark};

@@ -38,7 +38,6 @@ use std::sync::Arc as StdArc;
 
 use super::cells::Cells;
 use super::counters::LocalCounters;
-use super::error::{Payload, contain, discard_payload};
 use super::header::{Header, Link};
 use super::inbox::Inbox;
 use super::lists::{RunQueue, TaskList};
@@ -46,6 +45,7 @@ use super::messages::{Message, Messages};
 use super::meta::{ID_BLOCK, TaskId, TaskMeta};
 use super::sleep::Sleep;
 use super::unhandled::{self, Unhandled};
+use crate::panics::{Payload, contain, discard_payload};
 use crate::shim::{Arc, Cell, thread_local_const};
 
 /// Ends an owner's sleep.

@@ -25,11 +25,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::cells::Class;
-use super::error::{JoinError, Payload, contain};
+use super::error::JoinError;
 use super::header::{Header, Task, VTable};
 use super::owner::OwnerRef;
 use super::state::{JOIN_INTEREST, OUTPUT};
 use super::waker;
+use crate::panics::{Payload, contain};
 
 /// What a cell holds beside its header.
 enum Stage<F: Future> {

@@ -29,10 +29,11 @@ use std::sync::PoisonError;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::error::{JoinError, contain, discard_payload};
+use super::error::JoinError;
 use super::messages::Message;
 use super::meta::TaskMeta;
 use super::owner::{LocalOwner, SharedOwner};
+use crate::panics::{contain, discard_payload};
 
 enum Answer<T> {
     Waited,

@@ -21,7 +21,7 @@ pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
-use crate::driver::contain;
+use crate::panics::discard_panic;
 use wheel::{Key, Wheel, tick_ns, ticks_down, ticks_up};
 
 /// A shard's timers.
@@ -90,7 +90,7 @@ impl Timers {
             .borrow_mut()
             .advance(ticks_down(now_ns), &mut fired);
         for waker in fired.drain(..) {
-            contain(|| waker.wake());
+            discard_panic(|| waker.wake());
         }
         *self.fired.borrow_mut() = fired;
     }

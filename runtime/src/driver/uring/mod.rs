@@ -136,9 +136,14 @@ impl Uring<Active> {
 }
 
 impl<K: Kernel> Uring<K> {
+    /// Whether entries wait to be submitted.
+    fn has_entries(&mut self) -> bool {
+        self.kernel.queued() > 0 || !self.backlog.is_empty()
+    }
+
     /// Whether entries wait to be submitted, or messages to be made into entries.
     pub(crate) fn is_behind(&mut self) -> bool {
-        !self.backlog.is_empty() || self.kernel.queued() > 0 || wake::is_pending()
+        self.has_entries() || wake::is_pending()
     }
 
     /// Registers the provided buffers with the ring.
@@ -203,7 +208,7 @@ impl<K: Kernel> Uring<K> {
 
     /// See the [contract](super).
     pub(crate) fn is_waited_for(&mut self) -> bool {
-        self.kernel.queued() > 0 || !self.backlog.is_empty() || self.peek()
+        self.has_entries() || self.peek()
     }
 
     /// See the [contract](super).
