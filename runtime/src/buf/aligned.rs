@@ -1,10 +1,11 @@
-#![expect(unsafe_code, reason = "allocates by hand to choose the alignment")]
 //! A buffer that starts on a page, as `O_DIRECT` asks for.
 //!
 //! # Invariants
 //!
 //! 1. `start` comes from `alloc_zeroed` with `layout`, is freed once, in `drop`, and is never shared.
 //! 2. All `layout.size()` bytes are initialised from the start; `len` of them count.
+
+#![expect(unsafe_code, reason = "allocates by hand to choose the alignment")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;

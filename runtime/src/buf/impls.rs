@@ -1,10 +1,11 @@
-#![expect(unsafe_code, reason = "promises about the standard library's buffers")]
 //! The standard library's owned memory as buffers.
 //!
 //! # Invariants
 //!
 //! 1. Each type here keeps its bytes on the heap or in static memory, so moving the value leaves
 //!    them in place; the promise of std for `Vec`, `Box`, `String`, `Rc` and `Arc`.
+
+#![expect(unsafe_code, reason = "promises about the standard library's buffers")]
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "hands out the bytes of a buffer by their address"
-)]
 //! A lease: received bytes in a buffer of the shard's, which goes back when the lease is dropped.
 //!
 //! # Invariants
@@ -9,6 +5,11 @@
 //! 1. From its making to its drop a lease owns its buffer alone: the pool hands a buffer out once, and
 //!    the kernel takes no buffer that is out. Upheld by [`Provided`].
 //! 2. `start ≤ end ≤` the buffer's size, and all of the buffer is initialised: it starts zeroed.
+
+#![expect(
+    unsafe_code,
+    reason = "hands out the bytes of a buffer by their address"
+)]
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "buffers hand out raw ranges that a kernel reads and writes"
-)]
 //! Buffers: what may be lent to the kernel, and what comes back.
 //!
 //! An operation owns its buffer from the call to its answer and gives it back in [`BufResult`]. Two
@@ -16,6 +12,11 @@
 //! 2. `init ≤ capacity`, and the first `init` bytes of the range are initialised. Upheld by each
 //!    implementation; [`IoBufMut::set_init`] is called with what the kernel has written, never more
 //!    than the capacity. Upheld by the operations.
+
+#![expect(
+    unsafe_code,
+    reason = "buffers hand out raw ranges that a kernel reads and writes"
+)]
 
 mod aligned;
 mod impls;

@@ -1,9 +1,10 @@
-#![expect(unsafe_code, reason = "hands out places inside one allocation")]
 //! The memory of a pool where there is no ring: one zeroed allocation.
 //!
 //! # Invariants
 //!
 //! 1. The allocation holds `buffers × buffer_bytes` and is never resized.
+
+#![expect(unsafe_code, reason = "hands out places inside one allocation")]
 
 use std::io;
 use std::ptr::NonNull;

@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "writes the entries that the kernel reads")]
 //! The memory of a pool on Linux: mapped buffers, and the ring of entries that names the free ones.
 //!
 //! # Invariants
@@ -7,6 +6,8 @@
 //!    the rest `buffers × buffer_bytes` of buffers; both lie inside the mapping.
 //! 2. An entry is written before the tail that publishes it is stored with Release, which pairs with
 //!    the kernel's load.
+
+#![expect(unsafe_code, reason = "writes the entries that the kernel reads")]
 
 use std::cell::Cell;
 use std::io;

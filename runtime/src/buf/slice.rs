@@ -1,10 +1,11 @@
-#![expect(unsafe_code, reason = "forwards raw ranges of the buffer it wraps")]
 //! A part of a buffer as a buffer.
 //!
 //! # Invariants
 //!
 //! 1. `start ≤ end ≤ bytes_init` of the wrapped buffer at creation, and a buffer's initialised
 //!    range never shrinks while this value owns it.
+
+#![expect(unsafe_code, reason = "forwards raw ranges of the buffer it wraps")]
 
 use std::ops::Range;
 

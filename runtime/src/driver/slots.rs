@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "keeps payloads of any type in place while the kernel may touch them"
-)]
 //! Slots: where an operation's payload lives from submission to the last completion.
 //!
 //! | state     | payload is in | kernel may touch it | left by                            |
@@ -28,6 +24,11 @@
 //! 3. `&mut` to a payload is made only while its slot is done or finishing, or by the shard for the
 //!    parts that the kernel was not lent (see [`VTable::more`]).
 //! 4. A table that is dropped with slots in flight leaks its chunks: the kernel may still write.
+
+#![expect(
+    unsafe_code,
+    reason = "keeps payloads of any type in place while the kernel may touch them"
+)]
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::mem::MaybeUninit;

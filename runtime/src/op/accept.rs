@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "implements an unsafe trait")]
 //! `accept`: takes connections, `IORING_OP_ACCEPT`, one at a time or until cancelled.
 //!
 //! A connection that arrives for an accept nobody waits for any more goes to [`Backlog`], from where
@@ -10,6 +9,8 @@
 //!    null. The descriptor they name is the listener's, of which the payload is a holder.
 //! 2. A completion that is not negative is a new descriptor that nobody else owns; it is made into a
 //!    socket once, since each completion goes to exactly one of `complete`, `orphan` and `next`.
+
+#![expect(unsafe_code, reason = "implements an unsafe trait")]
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "implements an unsafe trait")]
 //! `connect`: connects a socket, `IORING_OP_CONNECT`.
 //!
 //! # Invariants
@@ -6,6 +5,8 @@
 //! 1. The entry names the address, which is boxed, owned by the payload and never changed: it stays
 //!    where it is until the payload leaves its slot.
 //! 2. The payload is a holder of the socket, so the descriptor in the entry stays open.
+
+#![expect(unsafe_code, reason = "implements an unsafe trait")]
 
 use std::io;
 

@@ -1,10 +1,11 @@
+//! Operations on an open file: `read`, `write`, `fsync`, `ftruncate`.
+//!
+//! A read may first try the page cache (`RWF_NOWAIT`): whoever asks for it has seen such tries hit.
+
 #![expect(
     unsafe_code,
     reason = "lends buffers to the kernel or to a pool thread"
 )]
-//! Operations on an open file: `read`, `write`, `fsync`, `ftruncate`.
-//!
-//! A read may first try the page cache (`RWF_NOWAIT`): whoever asks for it has seen such tries hit.
 
 use std::fs::File;
 use std::io;

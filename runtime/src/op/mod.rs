@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "moves payloads in and out of slots by their type"
-)]
 //! Operations: one request to the kernel, as a future.
 //!
 //! An [`OpCode`] is the payload of one operation: the buffer, the shared source, and whatever the
@@ -28,6 +24,11 @@
 //!
 //! 1. `Op` and `Multi` use a [`SlotId`] only with the type whose payload they inserted, take it once,
 //!    and give it up on drop.
+
+#![expect(
+    unsafe_code,
+    reason = "moves payloads in and out of slots by their type"
+)]
 
 mod accept;
 mod arrived;

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "reaches and takes payloads in slots by their type"
-)]
 //! `Multi`: a multishot operation, one request that completes many times, as a stream.
 //!
 //! What has come lies with the payload in its slot until it is taken; the last answer is taken after
@@ -10,6 +6,11 @@
 //! # Invariants
 //!
 //! 1. `slot` names an `InSlot<T>` that `arm` inserted; it is taken once, or given up on drop.
+
+#![expect(
+    unsafe_code,
+    reason = "reaches and takes payloads in slots by their type"
+)]
 
 use std::task::{Context, Poll};
 

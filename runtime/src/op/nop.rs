@@ -1,9 +1,10 @@
-#![expect(unsafe_code, reason = "implements an unsafe trait")]
 //! `nop`: a round trip through the driver, `IORING_OP_NOP`.
 //!
 //! # Invariants
 //!
 //! 1. The payload is empty and the entry names neither memory nor a descriptor.
+
+#![expect(unsafe_code, reason = "implements an unsafe trait")]
 
 use std::io;
 

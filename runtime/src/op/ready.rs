@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "implements an unsafe trait")]
 //! `ready`: waits until a source may be read or written, `IORING_OP_POLL_ADD`.
 //!
 //! The payload holds the source's owner, whatever its type, so that what is watched stays open.
@@ -8,6 +7,8 @@
 //! 1. The entry names no memory. Its descriptor is that of `_owner`, a holder of the source that lives
 //!    as long as the payload: the number is not closed, nor given to another file, while it is watched.
 //! 2. `source` is never used after `_owner` is gone; both are fixed when the payload is made.
+
+#![expect(unsafe_code, reason = "implements an unsafe trait")]
 
 use std::any::Any;
 use std::fmt;

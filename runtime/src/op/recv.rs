@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "lends a buffer to the kernel")]
 //! `recv`: receives from a stream, `IORING_OP_RECV`: into an owned buffer, into a provided buffer, or
 //! into provided buffers until cancelled.
 //!
@@ -16,6 +15,8 @@
 //!    registered and keeps until nothing is in flight. Each completion with a buffer is made into one
 //!    lease, in `complete`, `orphan` or `next`, whichever it goes to.
 //! 4. Every payload is a holder of its socket, so the descriptor in the entry stays open.
+
+#![expect(unsafe_code, reason = "lends a buffer to the kernel")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "lends a buffer to the kernel")]
 //! `send`: sends from an owned buffer, `IORING_OP_SEND`.
 //!
 //! # Invariants
@@ -7,6 +6,8 @@
 //!    owned by the payload, and not changed until the last completion.
 //! 2. `from` is at most the number of initialised bytes: [`Send::new`] has checked it.
 //! 3. The payload is a holder of the socket, so the descriptor in the entry stays open.
+
+#![expect(unsafe_code, reason = "lends a buffer to the kernel")]
 
 use socket2::Socket;
 

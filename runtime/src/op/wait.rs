@@ -1,9 +1,10 @@
-#![expect(unsafe_code, reason = "moves a payload out of its slot by its type")]
 //! A wait for readiness between two attempts of an operation: a [`Ready`] in a slot, and no more.
 //!
 //! # Invariants
 //!
 //! 1. `slot` names an `InSlot<Ready>` that `begin` inserted; it is taken once, or given up on drop.
+
+#![expect(unsafe_code, reason = "moves a payload out of its slot by its type")]
 
 use std::io;
 use std::task::{Context, Poll};

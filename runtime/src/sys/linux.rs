@@ -1,13 +1,14 @@
-#![expect(
-    unsafe_code,
-    reason = "raw system calls that std and socket2 do not offer"
-)]
 //! Linux: the ring's own system calls, eventfd, anonymous memory and `RWF_NOWAIT`.
 //!
 //! # Invariants
 //!
 //! 1. A [`Mapping`] owns its pages alone: the address is valid until it is dropped.
 //! 2. Descriptors returned by the kernel are owned by the value that wraps them and by nothing else.
+
+#![expect(
+    unsafe_code,
+    reason = "raw system calls that std and socket2 do not offer"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

@@ -1,7 +1,3 @@
-#![cfg_attr(
-    all(target_arch = "x86_64", not(miri)),
-    expect(unsafe_code, reason = "a processor's instruction")
-)]
 //! Prefetching: the next task's future is fetched from memory while this one runs.
 //!
 //! A shard with many connections finds each task's future outside of the near caches, and a poll is too
@@ -10,6 +6,11 @@
 //! # Invariants
 //!
 //! 1. A prefetch is a hint: it reads nothing, faults on no address, and changes no result.
+
+#![cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "a processor's instruction")
+)]
 
 /// Bytes of a line of the cache.
 const LINE_BYTES: usize = 64;

@@ -1,9 +1,10 @@
-#![expect(unsafe_code, reason = "is a global allocator")]
 //! An allocator that counts: what is allocated now, and how often the calling thread has allocated.
 //!
 //! # Invariants
 //!
 //! 1. Memory is `System`'s; nothing here looks into it.
+
+#![expect(unsafe_code, reason = "is a global allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

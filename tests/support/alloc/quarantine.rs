@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "is a global allocator")]
 //! An allocator that sees writes into freed memory, the kernel's among them.
 //!
 //! Sanitizers watch the loads and stores of a program; the kernel makes others. So freed memory is
@@ -11,6 +10,8 @@
 //! # Invariants
 //!
 //! 1. A block in quarantine has been freed by its owner and not yet by us: it is ours alone.
+
+#![expect(unsafe_code, reason = "is a global allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::NonNull;

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "registering a source asks for a promise about its life"
-)]
 //! Readiness backend: epoll, kqueue or IOCP through the `polling` crate.
 //!
 //! An operation first tries for itself, and only after "would block" asks to be told when its source
@@ -13,6 +9,11 @@
 //!
 //! 1. A registered source is open: whoever owns it calls `forget` before closing it (see
 //!    [`Shared`](crate::op::Shared)), and each waiting slot's payload holds the owner.
+
+#![expect(
+    unsafe_code,
+    reason = "registering a source asks for a promise about its life"
+)]
 
 use std::collections::HashMap;
 use std::io;

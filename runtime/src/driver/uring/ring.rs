@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "pushes entries that name memory, and registers memory"
-)]
 //! The system-call boundary: a ring as the kernel offers it, behind a small trait.
 //!
 //! The rest of the backend is written against [`Kernel`], so that the simulated kernel of the tests
@@ -15,6 +11,11 @@
 //!    is `Send`.
 //! 3. Memory of a buffer ring stays mapped until it is unregistered or the ring is gone: upheld by
 //!    the driver, which holds the [`Provided`] and drops it after the ring.
+
+#![expect(
+    unsafe_code,
+    reason = "pushes entries that name memory, and registers memory"
+)]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};

@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "reads the entries of a buffer ring")]
 //! The kernel's end of a provided buffer ring: takes buffers from it, and watches who holds each.
 //!
 //! A buffer is published, or taken by a completion and then the driver's until it is published again.
@@ -10,6 +9,8 @@
 //!    buffers back, or drops the ring, before it drops the pool.
 //! 2. A place of the ring is read only up to the tail, which the driver stores with Release after it
 //!    has written the entry.
+
+#![expect(unsafe_code, reason = "reads the entries of a buffer ring")]
 
 use std::collections::VecDeque;
 use std::ptr;

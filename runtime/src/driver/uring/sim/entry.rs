@@ -1,10 +1,11 @@
-#![expect(unsafe_code, reason = "reads the fields of an entry")]
 //! What an entry asks for, read from its 64 bytes as a kernel reads them.
 //!
 //! # Invariants
 //!
 //! 1. [`Fields`] has the size and the layout of the kernel's `struct io_uring_sqe` in its plain form,
 //!    and every pattern of bits is a value of it.
+
+#![expect(unsafe_code, reason = "reads the fields of an entry")]
 
 use io_uring::opcode;
 

@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "touches the memory that entries name")]
 //! The memory that requests in flight name, watched from both sides.
 //!
 //! Buffers of the tests announce themselves here when they are made and when they are freed, and the
@@ -15,6 +14,8 @@
 //!    the list, and a [`Block`] that is freed while lent leaks its bytes.
 //! 2. What is not a test's buffer (an address in a slot) stays in place because slots never move and
 //!    a table that is dropped with operations in flight leaks them.
+
+#![expect(unsafe_code, reason = "touches the memory that entries name")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

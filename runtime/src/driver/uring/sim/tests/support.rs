@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "buffers and an operation of the tests' own")]
 //! What the tests share: the driver over a simulated kernel, buffers that are watched, and tasks.
 //!
 //! # Invariants
@@ -7,6 +6,8 @@
 //!    are initialised from the start.
 //! 2. The bytes of an [`Inline`] receive are named only once it is in its slot, where it stays until
 //!    its last completion.
+
+#![expect(unsafe_code, reason = "buffers and an operation of the tests' own")]
 
 use std::cell::Cell;
 use std::fs::File;
