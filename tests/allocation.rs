@@ -4,21 +4,22 @@
 //! more. The counts are those of the shard's thread; the pool's threads count for themselves.
 
 mod support {
+    pub(crate) mod adopted;
     pub(crate) mod alloc {
         pub(crate) mod counting;
     }
+    pub(crate) mod streams;
 }
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::time::Duration;
 
 use annulet::fs::File;
-use annulet::net::TcpStream;
 use annulet::op::{Nop, Op};
 use annulet::time::{sleep, timeout};
 use annulet::{Context, DriverKind};
+use support::adopted::adopted;
 use support::alloc::counting::{self, Counting};
 
 #[global_allocator]
@@ -47,14 +48,6 @@ async fn per_operation(mut operate: impl AsyncFnMut()) -> u64 {
     count * 100 / u64::from(COUNTED)
 }
 
-fn connected() -> (StdStream, TcpStream) {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
-    let near = StdStream::connect(listener.local_addr().expect("bound")).expect("connected");
-    near.set_nodelay(true).expect("TCP");
-    let (far, _) = listener.accept().expect("accepted");
-    (near, TcpStream::from_std(far).expect("taken over"))
-}
-
 /// What was counted, by name.
 #[derive(Default)]
 struct Counts(Vec<(&'static str, u64)>);
@@ -67,7 +60,7 @@ impl Counts {
 
 /// Sockets: the peer sends before each receive and reads after each send, so that nothing waits.
 async fn sockets(counts: &mut Counts) {
-    let (mut peer, stream) = connected();
+    let (mut peer, stream) = adopted();
     let mut sender = peer.try_clone().expect("one more descriptor");
     let mut buf = Some(Vec::with_capacity(256));
     let read = async || {
@@ -87,14 +80,14 @@ async fn sockets(counts: &mut Counts) {
         peer.read_exact(&mut space).expect("what was sent");
     };
     counts.count("write_all of the same buffer", send).await;
-    let (mut peer, stream) = connected();
+    let (mut peer, stream) = adopted();
     let recv = async || {
         peer.write_all(&[7; 64]).expect("room");
         let lease = stream.recv().await.expect("received").expect("not the end");
         assert_eq!(lease.len(), 64);
     };
     counts.count("recv of a lease", recv).await;
-    let (peer, stream) = connected();
+    let (peer, stream) = adopted();
     let waiting = async || {
         let mut peer = &peer;
         let write = async {

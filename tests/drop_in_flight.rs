@@ -8,11 +8,12 @@ mod support {
     }
     pub(crate) mod drivers;
     pub(crate) mod fds;
+    pub(crate) mod streams;
 }
 
 use std::future::poll_fn;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
+use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -27,6 +28,7 @@ use annulet::{Context, Driver, Interest, Runtime};
 use socket2::Socket;
 use support::alloc::counting::{self, Counting};
 use support::drivers::for_each_builder;
+use support::streams::connected;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -45,13 +47,6 @@ type Pending = Pin<Box<dyn Future<Output = ()>>>;
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn connected() -> io::Result<(StdStream, StdStream)> {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let near = StdStream::connect(listener.local_addr()?)?;
-    let (far, _) = listener.accept()?;
-    Ok((near, far))
 }
 
 fn boxed<T>(future: impl Future<Output = T> + 'static) -> Pending {

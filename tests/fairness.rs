@@ -6,10 +6,11 @@
 
 mod support {
     pub(crate) mod latency;
+    pub(crate) mod streams;
 }
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
+use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use annulet::op::{Nop, Op};
 use annulet::time::sleep;
 use annulet::{Context, Runtime};
 use support::latency::Latencies;
+use support::streams::connected;
 
 /// What a socket or a timer may be kept waiting.
 const LATE_MAX: Duration = Duration::from_millis(5);
@@ -69,9 +71,7 @@ async fn operates() {
 
 /// A stream whose peer sends as fast as it can.
 async fn reads_a_flood() {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
-    let mut peer = StdStream::connect(listener.local_addr().expect("bound")).expect("connected");
-    let (far, _) = listener.accept().expect("accepted");
+    let (mut peer, far) = connected().expect("loopback");
     // Ends with the stream, whose end makes the write fail.
     std::thread::spawn(move || while peer.write_all(&[0; 1 << 14]).is_ok() {});
     let stream = TcpStream::from_std(far).expect("taken over");
@@ -152,9 +152,7 @@ fn a_hog_keeps_no_socket_and_no_timer_waiting() {
 
 /// Round trips between two tasks, beside a hog of operations and so many tasks that only yield.
 async fn ticks_of_round_trips(yielding: usize, trips: u64) -> u64 {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
-    let near = StdStream::connect(listener.local_addr().expect("bound")).expect("connected");
-    let (far, _) = listener.accept().expect("accepted");
+    let (near, far) = connected().expect("loopback");
     let near = TcpStream::from_std(near).expect("taken over");
     let far = TcpStream::from_std(far).expect("taken over");
     let mut others = vec![annulet::spawn(operates())];

@@ -18,11 +18,10 @@ mod support {
     pub(crate) mod drivers;
     pub(crate) mod fds;
     pub(crate) mod random;
+    pub(crate) mod streams;
 }
 
 use std::future::poll_fn;
-use std::io;
-use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -78,11 +77,4 @@ fn fds_are_back_to(before: Option<usize>) {
         );
         std::thread::yield_now();
     }
-}
-
-fn connected() -> io::Result<(StdStream, StdStream)> {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let near = StdStream::connect(listener.local_addr()?)?;
-    let (far, _) = listener.accept()?;
-    Ok((near, far))
 }

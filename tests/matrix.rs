@@ -9,6 +9,7 @@
 mod support {
     pub(crate) mod fds;
     pub(crate) mod matrix;
+    pub(crate) mod streams;
     pub(crate) mod variants;
     pub(crate) mod watchdog;
 }

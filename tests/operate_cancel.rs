@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod fds;
     pub(crate) mod operate;
     pub(crate) mod random;
+    pub(crate) mod streams;
 }
 
 use std::io::Write;

@@ -1,27 +1,20 @@
 //! Receives that find no provided buffer free: they wait, without spinning, until one comes back.
 
 mod support {
+    pub(crate) mod adopted;
     pub(crate) mod drivers;
+    pub(crate) mod streams;
 }
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
 use std::pin::pin;
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
 use annulet::Context;
-use annulet::net::TcpStream;
 use annulet::time::{sleep, timeout};
+use support::adopted::adopted;
 use support::drivers::for_each_builder;
-
-fn connected() -> (StdStream, TcpStream) {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
-    let near = StdStream::connect(listener.local_addr().expect("bound")).expect("connected");
-    near.set_nodelay(true).expect("TCP");
-    let (far, _) = listener.accept().expect("accepted");
-    (near, TcpStream::from_std(far).expect("taken over"))
-}
 
 /// Times that the driver turned to the system in 200 ms.
 async fn enters() -> u64 {
@@ -39,8 +32,8 @@ fn a_receive_without_a_buffer_waits_for_a_lease_to_come_back() {
     for_each_builder(|kind, builder| {
         let runtime = builder.buffers(2, 64).build().expect("a runtime");
         runtime.block_on(async {
-            let (mut greedy_peer, greedy) = connected();
-            let (mut peer, stream) = connected();
+            let (mut greedy_peer, greedy) = adopted();
+            let (mut peer, stream) = adopted();
             let mut leases = Vec::new();
             for _ in 0..2 {
                 greedy_peer.write_all(b"kept").expect("room");
@@ -65,8 +58,8 @@ fn a_receive_waits_without_spinning_while_an_idle_reader_has_all_buffers() {
     for_each_builder(|kind, builder| {
         let runtime = builder.buffers(2, 64).build().expect("a runtime");
         runtime.block_on(async {
-            let (mut idle_peer, idle) = connected();
-            let (mut peer, stream) = connected();
+            let (mut idle_peer, idle) = adopted();
+            let (mut peer, stream) = adopted();
             {
                 // Begins to receive, and leaves it at that.
                 let mut receive = pin!(idle.recv());

@@ -304,7 +304,7 @@ fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the measured process ended")
 }
 
-/// The path of this binary; from a test, that of the command beside it.
+/// The path of this binary, which the child is too.
 fn binary() -> io::Result<PathBuf> {
     std::env::current_exe()
 }

@@ -16,7 +16,8 @@ use annulet::time::{sleep, timeout};
 
 use crate::support::drivers::for_each_builder;
 use crate::support::fds::open_fds;
-use crate::{PATIENCE, alone, connected, fds_are_back_to, once, settle};
+use crate::support::streams::connected;
+use crate::{PATIENCE, alone, fds_are_back_to, once, settle};
 
 /// Receives given up on one connection whose number the next one gets.
 const CYCLES: u32 = 600;

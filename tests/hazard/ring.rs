@@ -16,7 +16,8 @@ use annulet::time::{sleep, timeout};
 use annulet::{DriverKind, Mask};
 
 use crate::support::drivers::for_each_builder;
-use crate::{PATIENCE, alone, connected, once};
+use crate::support::streams::connected;
+use crate::{PATIENCE, alone, once};
 
 /// A FIFO open at both ends, so that a read of it waits.
 fn fifo() -> StdFile {

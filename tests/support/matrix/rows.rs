@@ -18,6 +18,8 @@ use annulet::time::{sleep, timeout};
 use annulet::{Code, Context, Interest};
 use socket2::{Domain, Socket, Type};
 
+use crate::support::streams::connected;
+
 pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 /// An operation that can be made again and again, and what it waits for.
@@ -114,13 +116,6 @@ fn failure(
         operate: Box::pin(operate),
         errno,
     })
-}
-
-fn connected() -> io::Result<(StdStream, StdStream)> {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let near = StdStream::connect(listener.local_addr()?)?;
-    let (far, _) = listener.accept()?;
-    Ok((near, far))
 }
 
 fn shared_pair() -> io::Result<(Shared<Socket>, UnixStream)> {

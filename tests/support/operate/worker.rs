@@ -22,6 +22,7 @@ use socket2::Socket;
 
 use super::trial::{Outcome, Trial};
 use crate::support::random::Random;
+use crate::support::streams::connected;
 
 /// The one byte that workers send.
 const SENT: u8 = b'W';
@@ -117,10 +118,9 @@ pub(crate) struct Worker {
     leases: VecDeque<(u64, Lease)>,
 }
 
-fn connected() -> io::Result<(StdStream, StdStream)> {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let near = StdStream::connect(listener.local_addr()?)?;
-    let (far, _) = listener.accept()?;
+/// A connection whose near end neither gathers nor waits.
+fn eager() -> io::Result<(StdStream, StdStream)> {
+    let (near, far) = connected()?;
     near.set_nodelay(true)?;
     near.set_nonblocking(true)?;
     Ok((near, far))
@@ -130,8 +130,8 @@ impl Worker {
     pub(crate) async fn new(seed: u64, findings: &Findings) -> io::Result<Self> {
         let context = Context::current();
         let driver = context.driver();
-        let (peer, far) = connected()?;
-        let (drain, outgoing) = connected()?;
+        let (peer, far) = eager()?;
+        let (drain, outgoing) = eager()?;
         let (raw_peer, raw) = UnixStream::pair()?;
         raw_peer.set_nonblocking(true)?;
         raw.set_nonblocking(driver.wants_nonblocking())?;

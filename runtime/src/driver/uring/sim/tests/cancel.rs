@@ -22,15 +22,26 @@ fn receive(rig: &Rig, socket: &Socket, spill: &Rc<Spill>) -> Task<BufResult<usiz
     Task::new("recv", |stop| finish(op, stop))
 }
 
+/// A receive that the kernel has, which will answer a cancel of it so.
+fn receive_in_flight(
+    rig: &Rig,
+    socket: &Socket,
+    spill: &Rc<Spill>,
+    answer: CancelAnswer,
+) -> Task<BufResult<usize, Watched>> {
+    let mut task = receive(rig, socket, spill);
+    assert!(task.run().is_none());
+    rig.tick();
+    rig.world.answer_cancels(&[answer]);
+    task
+}
+
 #[test]
 fn a_cancelled_receive_gives_its_buffer_back_whatever_the_kernel_answers() {
     for answer in ANSWERS {
         let rig = Rig::calm();
         let socket = rig.stream(3);
-        let mut task = receive(&rig, &socket, &Rc::default());
-        assert!(task.run().is_none());
-        rig.tick();
-        rig.world.answer_cancels(&[answer]);
+        let mut task = receive_in_flight(&rig, &socket, &Rc::default(), answer);
         assert!(task.cancel().is_none(), "the last completion is awaited");
         let ended = rig.finish(&mut task).unwrap_err();
         assert_eq!(ended.buf.bytes_init(), 0);
@@ -45,10 +56,7 @@ fn a_cancel_that_comes_too_late_brings_what_was_received() {
     for answer in [CancelAnswer::Already, CancelAnswer::NotFound] {
         let rig = Rig::calm();
         let socket = rig.stream(3);
-        let mut task = receive(&rig, &socket, &Rc::default());
-        assert!(task.run().is_none());
-        rig.tick();
-        rig.world.answer_cancels(&[answer]);
+        let mut task = receive_in_flight(&rig, &socket, &Rc::default(), answer);
         assert!(task.cancel().is_none());
         rig.world.arrive(fd(&*socket), 4);
         let (received, buf) = rig.finish(&mut task).unwrap();
@@ -82,10 +90,7 @@ fn dropping_a_receive_in_flight_keeps_its_buffer_until_its_last_completion() {
         };
         let rig = Rig::new(6, 8, 16, faults);
         let socket = rig.stream(3);
-        let mut task = receive(&rig, &socket, &Rc::default());
-        assert!(task.run().is_none());
-        rig.tick();
-        rig.world.answer_cancels(&[answer]);
+        let task = receive_in_flight(&rig, &socket, &Rc::default(), answer);
         drop(task);
         let mut sleeps = 0;
         while rig.world.operations() > 0 {
@@ -118,10 +123,7 @@ fn bytes_received_for_a_dropped_receive_go_to_the_next() {
         let rig = Rig::calm();
         let socket = rig.stream(3);
         let spill = Rc::<Spill>::default();
-        let mut task = receive(&rig, &socket, &spill);
-        assert!(task.run().is_none());
-        rig.tick();
-        rig.world.answer_cancels(&[answer]);
+        let task = receive_in_flight(&rig, &socket, &spill, answer);
         drop(task);
         assert!(spill.is_busy());
         rig.world.arrive(fd(&*socket), 9);
@@ -285,10 +287,7 @@ fn a_descriptor_stays_open_while_a_dropped_operation_names_it() {
     for answer in ANSWERS {
         let rig = Rig::calm();
         let socket = rig.stream(3);
-        let mut task = receive(&rig, &socket, &Rc::default());
-        assert!(task.run().is_none());
-        rig.tick();
-        rig.world.answer_cancels(&[answer]);
+        let task = receive_in_flight(&rig, &socket, &Rc::default(), answer);
         drop((task, socket));
         // The number would be the next to be used.
         let _other = rig.socket();
