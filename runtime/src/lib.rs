@@ -21,6 +21,7 @@
 pub mod buf;
 pub mod op;
 pub mod signal;
+pub mod sync;
 pub mod sys;
 pub mod task;
 pub mod time;

@@ -1,0 +1,148 @@
+//! The two kinds of each primitive: for one shard, and for several.
+//!
+//! A primitive is written once, over a [`Kind`]. With [`Local`] its state is in a `RefCell` and its
+//! ends share an `Rc`: no atomic operation, and neither `Send` nor `Sync`. With [`Shared`] the state is
+//! under a lock, held for a few instructions and never across a wake, and the ends share an `Arc`.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::shim::{Mutex, lock};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Local {}
+    impl Sealed for super::Shared {}
+}
+
+/// Where a primitive keeps its state, and how its ends share it: [`Local`] or [`Shared`].
+pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
+    /// State that is looked at for a moment.
+    type Cell<T>;
+    /// A pointer that the ends share.
+    type Rc<T: ?Sized>: Clone + Deref<Target = T>;
+    /// A value that is lent for as long as a guard lives. Whoever lends keeps the order; a loan that
+    /// would contradict another one panics.
+    type Value<T>;
+    /// A loan of many.
+    type Read<'a, T: 'a>: Deref<Target = T>;
+    /// The only loan.
+    type Write<'a, T: 'a>: DerefMut<Target = T>;
+
+    /// A cell.
+    fn cell<T>(state: T) -> Self::Cell<T>;
+    /// Looks at the state. `look` runs no code of a user and does not come back here.
+    fn with<T, R>(cell: &Self::Cell<T>, look: impl FnOnce(&mut T) -> R) -> R;
+    /// A pointer.
+    fn rc<T>(value: T) -> Self::Rc<T>;
+    /// A value to be lent.
+    fn value<T>(value: T) -> Self::Value<T>;
+    /// Lends it for reading.
+    fn read<T>(value: &Self::Value<T>) -> Self::Read<'_, T>;
+    /// Lends it for writing.
+    fn write<T>(value: &Self::Value<T>) -> Self::Write<'_, T>;
+    /// The value, for whoever has all of it.
+    fn value_mut<T>(value: &mut Self::Value<T>) -> &mut T;
+    /// The value, taken out.
+    fn into_value<T>(value: Self::Value<T>) -> T;
+}
+
+/// For the tasks of one shard.
+#[derive(Clone, Copy, Debug)]
+pub enum Local {}
+
+/// For tasks of several shards, and for threads.
+#[derive(Clone, Copy, Debug)]
+pub enum Shared {}
+
+impl Kind for Local {
+    type Cell<T> = RefCell<T>;
+    type Rc<T: ?Sized> = Rc<T>;
+    type Value<T> = RefCell<T>;
+    type Read<'a, T: 'a> = Ref<'a, T>;
+    type Write<'a, T: 'a> = RefMut<'a, T>;
+
+    fn cell<T>(state: T) -> RefCell<T> {
+        RefCell::new(state)
+    }
+
+    #[inline]
+    fn with<T, R>(cell: &RefCell<T>, look: impl FnOnce(&mut T) -> R) -> R {
+        look(&mut cell.borrow_mut())
+    }
+
+    fn rc<T>(value: T) -> Rc<T> {
+        Rc::new(value)
+    }
+
+    fn value<T>(value: T) -> RefCell<T> {
+        RefCell::new(value)
+    }
+
+    #[inline]
+    fn read<T>(value: &RefCell<T>) -> Ref<'_, T> {
+        value.borrow()
+    }
+
+    #[inline]
+    fn write<T>(value: &RefCell<T>) -> RefMut<'_, T> {
+        value.borrow_mut()
+    }
+
+    fn value_mut<T>(value: &mut RefCell<T>) -> &mut T {
+        value.get_mut()
+    }
+
+    fn into_value<T>(value: RefCell<T>) -> T {
+        value.into_inner()
+    }
+}
+
+impl Kind for Shared {
+    type Cell<T> = Mutex<T>;
+    type Rc<T: ?Sized> = Arc<T>;
+    type Value<T> = RwLock<T>;
+    type Read<'a, T: 'a> = RwLockReadGuard<'a, T>;
+    type Write<'a, T: 'a> = RwLockWriteGuard<'a, T>;
+
+    fn cell<T>(state: T) -> Mutex<T> {
+        Mutex::new(state)
+    }
+
+    #[inline]
+    fn with<T, R>(cell: &Mutex<T>, look: impl FnOnce(&mut T) -> R) -> R {
+        look(&mut lock(cell))
+    }
+
+    fn rc<T>(value: T) -> Arc<T> {
+        Arc::new(value)
+    }
+
+    fn value<T>(value: T) -> RwLock<T> {
+        RwLock::new(value)
+    }
+
+    // A holder that panicked has let go of the lock, as it would have by returning: what it left in the
+    // value is its owner's affair, so poison says nothing here.
+
+    #[inline]
+    fn read<T>(value: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+        value.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn write<T>(value: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+        value.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn value_mut<T>(value: &mut RwLock<T>) -> &mut T {
+        value.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_value<T>(value: RwLock<T>) -> T {
+        value.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
