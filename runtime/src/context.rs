@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::driver::Driver;
 use crate::executor::Executor;
 use crate::pool::Pool;
-use crate::task::JoinHandle;
+use crate::task::{Class, JoinHandle};
 
 /// What the current runtime offers to the code inside it; clones are the same runtime's.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Context {
     /// Spawns a task on this runtime.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        self.executor.spawn(future, None, Location::caller())
+        self.executor.spawn(future, None, None, Location::caller())
     }
 
     /// Makes it the current runtime of this thread until the guard is dropped.
@@ -121,7 +121,7 @@ impl Drop for Entered {
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
     let location = Location::caller();
     CURRENT.with_borrow(|current| match current {
-        Some(context) => context.executor.spawn(future, None, location),
+        Some(context) => context.executor.spawn(future, None, None, location),
         None => panic!("{NoRuntime}"),
     })
 }
@@ -133,7 +133,59 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 /// Outside a runtime.
 #[track_caller]
 pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::Output> {
-    Context::current()
-        .executor
-        .spawn(future, Some(name), Location::caller())
+    TaskBuilder::new().name(name).spawn(future)
+}
+
+/// A task that is being described: a name, a scheduling class.
+///
+/// # Examples
+///
+/// ```
+/// use annulet_runtime::TaskBuilder;
+///
+/// # annulet_runtime::Builder::new().build()?.block_on(async {
+/// let task = TaskBuilder::new().name("sum").spawn(async { 1 + 2 });
+/// assert_eq!(task.name(), Some("sum"));
+/// assert_eq!(task.await.expect("it neither panics nor is aborted"), 3);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a task exists once it is spawned"]
+pub struct TaskBuilder<'a> {
+    name: Option<&'a str>,
+    class: Option<Class>,
+}
+
+impl<'a> TaskBuilder<'a> {
+    /// A task without a name, in the class of the task that spawns it.
+    pub const fn new() -> Self {
+        Self {
+            name: None,
+            class: None,
+        }
+    }
+
+    /// A name, which reports and listings show.
+    pub const fn name(mut self, name: &'a str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// The scheduling class; without this, that of the task that spawns it.
+    pub const fn class(mut self, class: Class) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// Spawns the task on the current shard; see [`spawn`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(self, future: F) -> JoinHandle<F::Output> {
+        let executor = Context::current().executor;
+        executor.spawn(future, self.name, self.class, Location::caller())
+    }
 }

@@ -31,6 +31,7 @@ mod builder;
 mod context;
 mod driver;
 mod executor;
+mod metrics;
 mod panics;
 mod pool;
 mod runtime;
@@ -40,10 +41,9 @@ mod wakers;
 
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;
-pub use context::{Context, NoRuntime, spawn, spawn_named, try_current};
-pub use driver::{
-    Choice, Code, Config, Driver, DriverKind, DriverReport, DriverStats, Feature, Interest, Mask,
-};
+pub use context::{Context, NoRuntime, TaskBuilder, spawn, spawn_named, try_current};
+pub use driver::{Choice, Code, Config, Driver, DriverKind, DriverReport, Feature, Interest, Mask};
+pub use metrics::{ClassMetrics, Distribution, DriverStats, LoopStats, Metrics, TaskStats};
 pub use pool::PoolConfig;
 pub use runtime::Runtime;
 pub use shard::{Handle, Refused, ShardId, Shards, cpus, on_every_shard, shards, spawn_on};

@@ -29,10 +29,11 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::driver::{Config, Driver, DriverReport, DriverStats, Unparker};
+use crate::driver::{Code, Config, Driver, DriverReport, Unparker};
 use crate::executor::{Executor, Remote, RootView, Unpark};
+use crate::metrics::{DriverStats, Meter, Metrics, TaskStats};
 use crate::pool::{Pool, PoolConfig};
-use crate::task::{JoinHandle, TaskInfo, TaskMeta, TaskStats};
+use crate::task::{Class, JoinHandle, TaskInfo, TaskMeta};
 use crate::time::{Clock, Timers};
 
 impl Unpark for Unparker {
@@ -55,6 +56,10 @@ pub(crate) struct Settings {
 /// The part of the budget after which tasks make room for operations that wait.
 const PATIENCE: u64 = 5;
 
+/// How long tasks run at most before the loop looks for what a class with a latency goal waits for, while
+/// they are of a class without.
+const COURTESY_NS: u64 = 25_000;
+
 /// Short waits in a row before a shard spins.
 const SPIN_AFTER: u8 = 3;
 
@@ -62,8 +67,14 @@ const SPIN_AFTER: u8 = 3;
 pub struct Runtime {
     context: Context,
     timers: Rc<Timers>,
-    budget_ns: u64,
-    spin_ns: u64,
+    meter: Arc<Meter>,
+    /// What `budget` is in ticks, and so on.
+    budget: u64,
+    patience: u64,
+    courtesy: u64,
+    spin: u64,
+    /// Up to when the time has been booked as busy or idle, in ticks.
+    booked: Cell<u64>,
     grace: Duration,
     short_waits: Cell<u8>,
     running: Cell<Option<&'static Location<'static>>>,
@@ -92,9 +103,11 @@ impl Runtime {
     }
 
     pub(crate) fn with_pool(settings: &Settings, pool: Pool) -> io::Result<Self> {
-        let driver = Driver::new(&settings.config, pool.clone())?;
+        let meter = Arc::new(Meter::new());
+        let driver = Driver::new(&settings.config, pool.clone(), Arc::clone(&meter))?;
         say_once(driver.report());
-        let executor = Rc::new(Executor::new(Arc::new(driver.unparker())));
+        let bell = Arc::new(driver.unparker());
+        let executor = Rc::new(Executor::new(bell, Arc::clone(&meter)));
         let remote = executor.remote();
         driver.set_offload_notify(Arc::new(move || remote.ring()));
         let clock = if settings.virtual_time {
@@ -109,12 +122,16 @@ impl Runtime {
                 pool,
             },
             timers: Rc::new(Timers::new(clock)),
-            budget_ns: nanoseconds(settings.budget),
-            spin_ns: if settings.virtual_time {
+            budget: meter.ticks(nanoseconds(settings.budget)),
+            patience: meter.ticks(nanoseconds(settings.budget) / PATIENCE),
+            courtesy: meter.ticks(COURTESY_NS),
+            spin: if settings.virtual_time {
                 0
             } else {
-                nanoseconds(settings.spin)
+                meter.ticks(nanoseconds(settings.spin))
             },
+            booked: Cell::new(meter.now()),
+            meter,
             grace: settings.grace,
             short_waits: Cell::new(0),
             running: Cell::new(None),
@@ -176,7 +193,7 @@ impl Runtime {
     /// What the executor has counted since its start.
     #[must_use]
     pub fn task_stats(&self) -> TaskStats {
-        self.context.executor.counters()
+        self.meter.tasks.read()
     }
 
     /// Threads of the blocking pool that are alive.
@@ -200,27 +217,48 @@ impl Runtime {
         tasks
     }
 
+    /// What this shard has counted and measured since its start.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        read_meter(&self.meter)
+    }
+
     fn tick(&self, view: &RootView) {
         let Context {
             executor, driver, ..
         } = &self.context;
-        let clock = self.timers.clock();
-        let started = clock.now_ns();
+        let started = self.meter.look();
+        self.book_busy(started);
+        self.meter.turns.ticks.bump();
         executor.drain_inbox();
-        self.timers.advance(started);
-        let _end = executor.run(|| {
-            let spent = clock.now_ns() - started;
-            spent >= self.budget_ns
+        self.timers.advance();
+        let _end = executor.run(|batch| {
+            let spent = batch.ended.wrapping_sub(started);
+            spent >= self.budget
                 || driver.attempts_are_spent()
-                || (spent >= self.budget_ns / PATIENCE && driver.is_waited_for())
+                || (spent >= self.patience && driver.is_waited_for())
+                || (batch.in_the_way && (spent >= self.courtesy || driver.is_waited_for()))
         });
         if view.is_done() || executor.has_ready() || executor.inbox_pending() {
             self.park(Some(Duration::ZERO));
-        } else if clock.is_virtual() {
+        } else if self.timers.clock().is_virtual() {
             self.idle_virtual();
         } else {
             self.idle();
         }
+    }
+
+    /// Books the time since the last booking as spent on work.
+    fn book_busy(&self, now: u64) {
+        let ticks = now.wrapping_sub(self.booked.replace(now));
+        self.meter.turns.busy_ns.add(self.meter.ns(ticks));
+    }
+
+    /// Books the time since the last booking as spent on nothing.
+    fn book_idle(&self) {
+        let now = self.meter.look();
+        let ticks = now.wrapping_sub(self.booked.replace(now));
+        self.meter.turns.idle_ns.add(self.meter.ns(ticks));
     }
 
     fn park(&self, timeout: Option<Duration>) {
@@ -231,12 +269,26 @@ impl Runtime {
 
     /// Nothing is ready: waits for a completion, another thread, or the next timer.
     fn idle(&self) {
-        let started = self.timers.clock().now_ns();
-        if self.spin_ns > 0 && self.short_waits.get() >= SPIN_AFTER && self.spin(started) {
-            return;
+        let started = self.meter.look();
+        self.book_busy(started);
+        if self.spin == 0 || self.short_waits.get() < SPIN_AFTER || !self.spin(started) {
+            self.sleep();
+            if self.spin > 0 {
+                let waited = self.meter.look().wrapping_sub(started);
+                self.short_waits.set(if waited <= self.spin {
+                    (self.short_waits.get() + 1).min(SPIN_AFTER)
+                } else {
+                    0
+                });
+            }
         }
+        self.book_idle();
+    }
+
+    fn sleep(&self) {
         let executor = &self.context.executor;
-        let timeout = self.timers.until_next(self.timers.clock().now_ns());
+        let timeout = self.timers.until_next();
+        self.meter.turns.parks.bump();
         if executor.prepare_park() {
             if self.context.driver.offload_pending() {
                 self.park(Some(Duration::ZERO));
@@ -247,15 +299,6 @@ impl Runtime {
         } else {
             self.park(Some(Duration::ZERO));
         }
-        if self.spin_ns > 0 {
-            let waited = self.timers.clock().now_ns() - started;
-            let short = waited <= self.spin_ns;
-            self.short_waits.set(if short {
-                (self.short_waits.get() + 1).min(SPIN_AFTER)
-            } else {
-                0
-            });
-        }
     }
 
     /// Looks for work without sleeping. True if there is some.
@@ -263,30 +306,32 @@ impl Runtime {
         let Context {
             executor, driver, ..
         } = &self.context;
+        self.meter.turns.spins.bump();
         self.park(Some(Duration::ZERO));
         let free = driver.peeks_for_free();
         loop {
             if executor.has_ready() || executor.inbox_pending() {
-                return true;
+                break;
             }
             if !free || driver.peek() {
                 self.park(Some(Duration::ZERO));
                 if executor.has_ready() {
-                    return true;
+                    break;
                 }
             }
             for _ in 0..8 {
                 std::hint::spin_loop();
             }
-            let now = self.timers.clock().now_ns();
-            if self.timers.is_due(now) {
-                return true;
+            if self.timers.is_due() {
+                break;
             }
-            if now - started > self.spin_ns {
+            if self.meter.look().wrapping_sub(started) > self.spin {
                 self.short_waits.set(0);
                 return false;
             }
         }
+        self.meter.turns.spins_met.bump();
+        true
     }
 
     /// As `idle` under virtual time: what is real gets a short chance, then time jumps.
@@ -295,7 +340,7 @@ impl Runtime {
             executor, driver, ..
         } = &self.context;
         let clock = self.timers.clock();
-        let next = self.timers.until_next(clock.now_ns());
+        let next = self.timers.until_next();
         let patience = match next {
             Some(_) if driver.in_flight() == 0 => Some(Duration::ZERO),
             Some(_) => Some(Duration::from_millis(1)),
@@ -347,6 +392,12 @@ impl Drop for Runtime {
             ));
         }
     }
+}
+
+/// A reading, with the names that only this layer knows.
+pub(crate) fn read_meter(meter: &Meter) -> Metrics {
+    let codes = Code::ALL.iter().map(|code| code.name());
+    meter.read(codes, Class::all().map(Class::name))
 }
 
 fn warn(message: &str) {

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use crate::context::spawn;
 use crate::executor::Remote;
+use crate::metrics::Metrics;
 use crate::pool::Pool;
-use crate::runtime::{Runtime, Settings};
+use crate::runtime::{Runtime, Settings, read_meter};
 use crate::task::{JoinError, RemoteJoinHandle};
 
 /// A shard's number, from zero.
@@ -59,6 +60,13 @@ impl std::error::Error for Refused {}
 impl Handle {
     pub(crate) fn new(remote: Remote) -> Self {
         Self { remote }
+    }
+
+    /// What the shard has counted and measured since its start. Asks nothing of the shard, so it answers
+    /// even while that is stuck, and after its end.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        read_meter(self.remote.meter())
     }
 
     /// Runs a plain call on the shard's thread, between tasks.

@@ -12,9 +12,9 @@ use crate::source::{Source, is_name};
 
 /// The top modules of the runtime, the floor first.
 const LAYERS: &[&[&str]] = &[
-    &["metrics", "shim", "error", "panics", "wakers"],
+    &["shim", "error", "panics", "wakers"],
     &["sys"],
-    &["buf"],
+    &["metrics", "buf"],
     &["task"],
     &["driver", "pool"],
     &["executor"],

@@ -32,6 +32,11 @@ macro_rules! named {
                 Self::ALL.iter().copied().find(|member| member.name() == name)
             }
 
+            /// The position in [`ALL`](Self::ALL).
+            pub(crate) const fn index(self) -> usize {
+                self as usize
+            }
+
             const fn bit(self) -> u64 {
                 1 << (self as u32)
             }

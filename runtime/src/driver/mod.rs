@@ -34,7 +34,6 @@ mod features;
 mod offload;
 mod poll;
 mod slots;
-mod stats;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_os = "linux"))]
@@ -59,14 +58,13 @@ pub(crate) use uring::BUFFER_GROUP;
 pub(crate) use uring::Sqe;
 
 use crate::buf::Provided;
+use crate::metrics::{DriverStats, Meter};
 use crate::panics::discard_panic;
 use crate::pool::Pool;
 use crate::shim::planted;
 use crate::sys::RawSource;
 use offload::Offload;
 use slots::{Delivered, Orphaned, Slots};
-pub use stats::DriverStats;
-use stats::{Counters, bump};
 
 /// What a source is watched for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,7 +121,7 @@ macro_rules! each {
 /// What a backend delivers into: the slots, and what is to do once it is not borrowed.
 pub(crate) struct Sink<'a> {
     slots: &'a Slots,
-    counters: &'a Counters,
+    meter: &'a Meter,
     todo: &'a mut Todo,
 }
 
@@ -140,10 +138,14 @@ struct Todo {
 impl Sink<'_> {
     /// Delivers one completion; `more` says that others follow for the same slot.
     fn deliver(&mut self, id: SlotId, completion: Completion, more: bool) {
-        bump(&self.counters.completed, 1);
+        self.meter.driver.completed.bump();
+        if !more && let Some((code, submitted)) = self.slots.submitted(id) {
+            self.meter.record_operation(code.index(), submitted);
+        }
         match self.slots.deliver(id, completion, more) {
             Delivered::Wake(Some(waker)) => self.todo.wake.push(waker),
-            Delivered::Wake(None) | Delivered::Stale => {}
+            Delivered::Wake(None) => {}
+            Delivered::Stale => self.meter.driver.stale.bump(),
             Delivered::Stop(waker) => {
                 self.todo.wake.extend(waker);
                 self.todo.stop.push(id);
@@ -156,7 +158,7 @@ impl Sink<'_> {
 struct Inner {
     slots: Slots,
     backend: RefCell<Backend>,
-    counters: Counters,
+    meter: Arc<Meter>,
     report: DriverReport,
     features: Mask,
     provided: OnceCell<Rc<Provided>>,
@@ -185,8 +187,8 @@ const ATTEMPTS_PER_TICK: u32 = 128;
 
 impl Driver {
     /// Makes the best driver that `config` and this machine allow.
-    pub(crate) fn new(config: &Config, pool: Pool) -> io::Result<Self> {
-        Self::over(choose(config)?, config, pool)
+    pub(crate) fn new(config: &Config, pool: Pool, meter: Arc<Meter>) -> io::Result<Self> {
+        Self::over(choose(config)?, config, pool, meter)
     }
 
     /// A driver over this backend.
@@ -194,11 +196,12 @@ impl Driver {
         (backend, report, features): (Backend, DriverReport, Mask),
         config: &Config,
         pool: Pool,
+        meter: Arc<Meter>,
     ) -> io::Result<Self> {
         let inner = Inner {
             slots: Slots::new(),
             backend: RefCell::new(backend),
-            counters: Counters::default(),
+            meter,
             report,
             features,
             provided: OnceCell::new(),
@@ -250,16 +253,7 @@ impl Driver {
     #[must_use]
     #[inline]
     pub fn stats(&self) -> DriverStats {
-        let counters = &self.0.counters;
-        DriverStats {
-            enters: counters.enters.get(),
-            submitted: counters.submitted.get(),
-            completed: counters.completed.get(),
-            attempts: counters.attempts.get(),
-            stale: self.0.slots.stale(),
-            overflows: counters.overflows.get(),
-            no_buffers: counters.no_buffers.get(),
-        }
+        self.0.meter.driver.read()
     }
 
     /// Operations whose last completion has not come or has not been taken.
@@ -328,7 +322,7 @@ impl Driver {
     #[must_use]
     pub fn wait_for_buffers(&self, waker: &Waker) -> bool {
         let provided = self.provided();
-        bump(&self.0.counters.no_buffers, 1);
+        self.0.meter.driver.no_buffers.bump();
         provided.grow();
         let out = provided.is_exhausted();
         if out {
@@ -363,7 +357,7 @@ impl Driver {
         let left = self.0.attempts_left.get();
         self.0.attempts_left.set(left.saturating_sub(1));
         let may = left > 0 || owed;
-        bump(&self.0.counters.attempts, u64::from(may));
+        self.0.meter.driver.attempts.add(u64::from(may));
         may
     }
 
@@ -400,13 +394,15 @@ impl Driver {
         payload: T,
         waker: Waker,
     ) -> (SlotId, std::ptr::NonNull<T>) {
-        self.0.slots.insert(payload, Some(waker))
+        self.0
+            .slots
+            .insert(payload, Some(waker), self.0.meter.now())
     }
 
     /// Submits the entry of a slot.
     #[inline]
     pub(crate) fn push(&self, id: SlotId, sqe: Sqe) {
-        bump(&self.0.counters.submitted, 1);
+        self.0.meter.driver.submitted.bump();
         match &mut *self.0.backend.borrow_mut() {
             Backend::Uring(ring) => ring.push(id, sqe),
             Backend::Poll(_) => unreachable!("only operations routed to the ring make entries"),
@@ -415,7 +411,7 @@ impl Driver {
 
     /// Completes the slot once `source` may be ready, or with the reason why it never will be.
     pub(crate) fn watch(&self, id: SlotId, source: RawSource, interest: Interest) {
-        bump(&self.0.counters.submitted, 1);
+        self.0.meter.driver.submitted.bump();
         let watched = match &mut *self.0.backend.borrow_mut() {
             Backend::Poll(poll) => poll.watch(id, source, interest),
             Backend::Uring(_) => unreachable!("a ring waits by an entry of its own"),
@@ -441,7 +437,7 @@ impl Driver {
 
     /// Runs a job for the slot on the blocking pool.
     pub(crate) fn offload(&self, id: SlotId, job: Job) {
-        bump(&self.0.counters.submitted, 1);
+        self.0.meter.driver.submitted.bump();
         self.0.offload.submit(id, job);
     }
 
@@ -547,6 +543,12 @@ impl Driver {
             || each!(&mut *self.0.backend.borrow_mut(), backend => backend.is_waited_for())
     }
 
+    /// Shows each operation in flight that somebody waits for: its kind, its source, when it was
+    /// submitted in the meter's ticks, and who waits. `show` comes back to the driver for nothing.
+    pub(crate) fn for_each_waiter(&self, show: impl FnMut(Code, Option<RawSource>, u64, &Waker)) {
+        self.0.slots.for_each_waiter(show);
+    }
+
     /// Whether pool results wait; part of the check between announcing a park and parking.
     pub(crate) fn offload_pending(&self) -> bool {
         self.0.offload.is_pending()
@@ -566,7 +568,7 @@ impl Driver {
             let mut todo = self.0.todo.borrow_mut();
             let mut sink = Sink {
                 slots: &self.0.slots,
-                counters: &self.0.counters,
+                meter: &self.0.meter,
                 todo: &mut todo,
             };
             let parked = each!(

@@ -35,7 +35,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use crate::sys;
+use super::features::Code;
+use crate::sys::{self, RawSource};
 
 /// Bytes of payload that a slot holds itself; a larger payload is boxed.
 const INLINE_BYTES: usize = 144;
@@ -141,6 +142,10 @@ pub(crate) struct VTable {
     more: unsafe fn(NonNull<u8>, Completion) -> Flow,
     /// Consumes the payload of an orphan with its last completion.
     finish: unsafe fn(NonNull<u8>, Completion),
+    /// The source that the payload is about. Reads nothing that its entry lent to the kernel.
+    source: unsafe fn(NonNull<u8>) -> Option<RawSource>,
+    /// The kind of request.
+    code: Code,
 }
 
 /// Whether a multishot operation wants more completions.
@@ -154,6 +159,10 @@ pub(crate) enum Flow {
 
 /// What the table needs to know of a payload.
 pub(crate) trait Payload: Sized + 'static {
+    /// The kind of request.
+    const CODE: Code;
+    /// The source it is about. Reads nothing that its entry lent to the kernel.
+    fn source(&self) -> Option<RawSource>;
     /// One of several completions.
     fn more(&mut self, completion: Completion) -> Flow;
     /// The last completion, with nobody waiting.
@@ -170,6 +179,13 @@ unsafe fn more<T: Payload>(place: NonNull<u8>, completion: Completion) -> Flow {
     let mut payload = unsafe { payload_at::<T>(place) };
     // SAFETY: the payload is valid, and the shard alone is here (Invariant 3).
     unsafe { payload.as_mut() }.more(completion)
+}
+
+unsafe fn source<T: Payload>(place: NonNull<u8>) -> Option<RawSource> {
+    // SAFETY: the vtable was made for `T` (Invariant 2).
+    let payload = unsafe { payload_at::<T>(place) };
+    // SAFETY: the payload is valid, and `source` reads only what the kernel was not lent (Invariant 3).
+    unsafe { payload.as_ref() }.source()
 }
 
 unsafe fn finish<T: Payload>(place: NonNull<u8>, completion: Completion) {
@@ -235,8 +251,13 @@ struct Slot {
     completion: Cell<Completion>,
     waker: Cell<Option<Waker>>,
     vtable: Cell<Option<&'static VTable>>,
+    /// When it was inserted, in ticks.
+    submitted: Cell<u64>,
     payload: UnsafeCell<Inline>,
 }
+
+/// The header of a slot is a line of the cache.
+const _: () = assert!(std::mem::offset_of!(Slot, payload) == 64);
 
 impl Slot {
     fn vacant() -> Self {
@@ -250,6 +271,7 @@ impl Slot {
             }),
             waker: Cell::new(None),
             vtable: Cell::new(None),
+            submitted: Cell::new(0),
             payload: UnsafeCell::new(Inline(MaybeUninit::uninit())),
         }
     }
@@ -285,7 +307,6 @@ pub(crate) struct Slots {
     chunks: RefCell<Vec<NonNull<[Slot; CHUNK]>>>,
     vacant: Cell<u32>,
     live: Cell<usize>,
-    stale: Cell<u64>,
     slots_max: usize,
 }
 
@@ -300,7 +321,6 @@ impl Slots {
             chunks: RefCell::new(Vec::new()),
             vacant: Cell::new(NONE),
             live: Cell::new(0),
-            stale: Cell::new(0),
             slots_max,
         }
     }
@@ -309,11 +329,6 @@ impl Slots {
     #[inline]
     pub(crate) fn live(&self) -> usize {
         self.live.get()
-    }
-
-    /// Completions that found no slot. Zero, unless the kernel or this table is wrong.
-    pub(crate) fn stale(&self) -> u64 {
-        self.stale.get()
     }
 
     #[inline]
@@ -368,6 +383,7 @@ impl Slots {
         &self,
         payload: T,
         waker: Option<Waker>,
+        now: u64,
     ) -> (SlotId, NonNull<T>) {
         assert!(self.has_room(), "a slot is vacant");
         let index = self.vacant.get();
@@ -378,11 +394,14 @@ impl Slots {
         debug_assert_eq!(slot.state.get(), State::Vacant);
         slot.state.set(State::InFlight);
         slot.waker.set(waker);
+        slot.submitted.set(now);
         slot.vtable.set(Some(
             const {
                 &VTable {
                     more: more::<T>,
                     finish: finish::<T>,
+                    source: source::<T>,
+                    code: T::CODE,
                 }
             },
         ));
@@ -395,10 +414,37 @@ impl Slots {
         (SlotId { index, generation }, payload)
     }
 
+    /// What was submitted under that name, and when.
+    #[inline]
+    pub(crate) fn submitted(&self, id: SlotId) -> Option<(Code, u64)> {
+        let slot = self.find(id)?;
+        Some((slot.vtable().code, slot.submitted.get()))
+    }
+
+    /// Shows each operation in flight that somebody waits for.
+    pub(crate) fn for_each_waiter(
+        &self,
+        mut show: impl FnMut(Code, Option<RawSource>, u64, &Waker),
+    ) {
+        let count = u32::try_from(self.chunks.borrow().len() * CHUNK).unwrap_or(u32::MAX);
+        for slot in (0..count).filter_map(|index| self.at(index)) {
+            if slot.state.get() != State::InFlight {
+                continue;
+            }
+            // Taken and put back, as the cell lends nothing.
+            let Some(waker) = slot.waker.take() else {
+                continue;
+            };
+            // SAFETY: the vtable belongs to the payload here (Invariant 2).
+            let source = unsafe { (slot.vtable().source)(slot.place()) };
+            show(slot.vtable().code, source, slot.submitted.get(), &waker);
+            slot.waker.set(Some(waker));
+        }
+    }
+
     /// Takes one completion for `id`; `more` says that others will follow.
     pub(crate) fn deliver(&self, id: SlotId, completion: Completion, more: bool) -> Delivered {
         let Some(slot) = self.find(id) else {
-            self.stale.set(self.stale.get() + 1);
             return Delivered::Stale;
         };
         match (slot.state.get(), more) {
@@ -425,10 +471,7 @@ impl Slots {
                 slot.state.set(State::Finishing);
                 Delivered::Orphan(id, completion)
             }
-            (State::Done | State::Finishing | State::Vacant, _) => {
-                self.stale.set(self.stale.get() + 1);
-                Delivered::Stale
-            }
+            (State::Done | State::Finishing | State::Vacant, _) => Delivered::Stale,
         }
     }
 

@@ -13,6 +13,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 use super::{CHUNK, Completion, Delivered, Flow, INDEX_BITS, Orphaned, Payload, SlotId, Slots};
+use super::{Code, RawSource};
 
 /// What became of payloads: how many are alive, and the numbers and results of those finished.
 #[derive(Default)]
@@ -49,6 +50,12 @@ impl<const N: usize> Drop for Load<N> {
 }
 
 impl<const N: usize> Payload for Load<N> {
+    const CODE: Code = Code::Nop;
+
+    fn source(&self) -> Option<RawSource> {
+        None
+    }
+
     fn more(&mut self, completion: Completion) -> Flow {
         self.sum += completion.result;
         Flow::Open
@@ -89,17 +96,16 @@ fn a_name_survives_its_way_through_user_data() {
 #[test]
 fn a_late_completion_finds_no_slot_though_the_slot_is_used_again() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
-    let (old, place) = slots.insert(Load::<2>::new(1, &log), None);
+    let (old, place) = slots.insert(Load::<2>::new(1, &log), None, 0);
     let _ = slots.deliver(old, result(10), false);
     assert!(take::<2>(&slots, old).is_some());
-    let (new, again) = slots.insert(Load::<2>::new(2, &log), None);
+    let (new, again) = slots.insert(Load::<2>::new(2, &log), None, 0);
     assert_eq!(place, again, "the same slot");
     assert_ne!(old, new, "under another name");
     assert!(is_stale(&slots.deliver(old, result(11), false)));
     assert!(is_stale(&slots.deliver(old, result(11), true)));
     assert!(matches!(slots.orphan(old), Orphaned::Nothing(None)));
     assert!(!slots.is_in_flight(old) && slots.is_in_flight(new));
-    assert_eq!(slots.stale(), 2);
     let _ = slots.deliver(new, result(12), false);
     let (load, completion) = take::<2>(&slots, new).expect("it is done");
     assert_eq!((load.words[0], completion.result), (2, 12));
@@ -108,7 +114,7 @@ fn a_late_completion_finds_no_slot_though_the_slot_is_used_again() {
 #[test]
 fn generations_go_round_without_an_earlier_name_coming_back_to_life() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
-    let (first, _) = slots.insert(Load::<1>::new(1, &log), None);
+    let (first, _) = slots.insert(Load::<1>::new(1, &log), None, 0);
     let slot = slots.find(first).expect("in flight");
     slot.generation.set(u32::MAX);
     let last = SlotId {
@@ -117,7 +123,7 @@ fn generations_go_round_without_an_earlier_name_coming_back_to_life() {
     };
     let _ = slots.deliver(last, result(0), false);
     assert!(take::<1>(&slots, last).is_some());
-    let (next, _) = slots.insert(Load::<1>::new(2, &log), None);
+    let (next, _) = slots.insert(Load::<1>::new(2, &log), None, 0);
     assert_eq!((next.index, next.generation), (first.index, 0));
     assert!(is_stale(&slots.deliver(last, result(0), false)));
     assert!(slots.is_in_flight(next));
@@ -129,7 +135,7 @@ fn generations_go_round_without_an_earlier_name_coming_back_to_life() {
 fn payloads_stay_in_place_while_the_table_grows() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
     let placed: Vec<_> = (0..5 * CHUNK as u64)
-        .map(|number| slots.insert(Load::<4>::new(number, &log), None))
+        .map(|number| slots.insert(Load::<4>::new(number, &log), None, 0))
         .collect();
     assert_eq!(slots.live(), 5 * CHUNK);
     for ((id, place), number) in placed.iter().zip(0..) {
@@ -150,11 +156,11 @@ fn a_full_table_has_room_again_once_a_slot_is_vacant() {
     let (slots, log) = (Slots::bounded(2 * CHUNK), Rc::<Log>::default());
     let mut ids = Vec::new();
     while slots.has_room() {
-        ids.push(slots.insert(Load::<1>::new(0, &log), None).0);
+        ids.push(slots.insert(Load::<1>::new(0, &log), None, 0).0);
     }
     assert_eq!(ids.len(), 2 * CHUNK);
     let refused = panic::catch_unwind(AssertUnwindSafe(|| {
-        slots.insert(Load::<1>::new(0, &log), None)
+        slots.insert(Load::<1>::new(0, &log), None, 0)
     }));
     assert!(refused.is_err());
     let id = ids.pop().expect("many");
@@ -171,7 +177,7 @@ fn a_full_table_has_room_again_once_a_slot_is_vacant() {
 #[test]
 fn the_completions_of_an_orphan_reach_its_payload_and_the_last_one_ends_it() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
-    let (id, _) = slots.insert(Load::<1>::new(9, &log), None);
+    let (id, _) = slots.insert(Load::<1>::new(9, &log), None, 0);
     let _ = slots.deliver(id, result(1), true);
     assert!(matches!(slots.orphan(id), Orphaned::Cancel(None)));
     assert!(matches!(slots.orphan(id), Orphaned::Nothing(None)));
@@ -198,7 +204,7 @@ fn the_completions_of_an_orphan_reach_its_payload_and_the_last_one_ends_it() {
 #[test]
 fn an_operation_that_is_done_and_not_taken_is_finished_when_it_is_given_up() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
-    let (id, _) = slots.insert(Load::<1>::new(5, &log), None);
+    let (id, _) = slots.insert(Load::<1>::new(5, &log), None, 0);
     let _ = slots.deliver(id, result(3), false);
     assert!(
         is_stale(&slots.deliver(id, result(8), false)),
@@ -217,7 +223,7 @@ fn a_payload_that_panics_as_it_is_dropped_leaves_its_slot_vacant() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
     let mut load = Load::<1>::new(1, &log);
     load.panics = true;
-    let (id, _) = slots.insert(load, None);
+    let (id, _) = slots.insert(load, None, 0);
     let _ = slots.orphan(id);
     let Delivered::Orphan(id, completion) = slots.deliver(id, result(0), false) else {
         panic!("nobody waits for it");
@@ -225,7 +231,7 @@ fn a_payload_that_panics_as_it_is_dropped_leaves_its_slot_vacant() {
     let thrown = panic::catch_unwind(AssertUnwindSafe(|| slots.finish(id, completion)));
     assert!(thrown.is_err());
     assert_eq!((slots.live(), log.alive.get()), (0, 0));
-    let (again, _) = slots.insert(Load::<1>::new(2, &log), None);
+    let (again, _) = slots.insert(Load::<1>::new(2, &log), None, 0);
     assert_eq!(again.index, id.index);
     let _ = slots.deliver(again, result(0), false);
     assert!(take::<1>(&slots, again).is_some());
@@ -234,8 +240,8 @@ fn a_payload_that_panics_as_it_is_dropped_leaves_its_slot_vacant() {
 #[test]
 fn a_table_that_is_dropped_with_operations_in_flight_frees_no_payload() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
-    let (_, place) = slots.insert(Load::<1>::new(1, &log), None);
-    let (_, boxed) = slots.insert(Load::<100>::new(2, &log), None);
+    let (_, place) = slots.insert(Load::<1>::new(1, &log), None, 0);
+    let (_, boxed) = slots.insert(Load::<100>::new(2, &log), None, 0);
     drop(slots);
     assert_eq!(log.alive.get(), 2);
     // SAFETY: the table has leaked its slots, as it promises, so the payload is still there.
@@ -266,7 +272,7 @@ fn the_last_waker_is_kept_and_the_one_before_is_handed_back() {
     let (slots, log) = (Slots::new(), Rc::<Log>::default());
     let counts = [(); 2].map(|()| Arc::<Count>::default());
     let [first, second] = [0, 1].map(|place| Waker::from(Arc::clone(&counts[place])));
-    let (id, _) = slots.insert(Load::<1>::new(1, &log), Some(first.clone()));
+    let (id, _) = slots.insert(Load::<1>::new(1, &log), Some(first.clone()), 0);
     let poll = |waker: &Waker| {
         // SAFETY: this payload was inserted under that name.
         unsafe { slots.take::<Load<1>>(id, waker) }
@@ -325,7 +331,6 @@ struct Pair {
     /// What is occupied: its stage, the sum of its results, and the last one.
     model: HashMap<u64, (Stage, isize, isize)>,
     finished: Vec<(u64, isize)>,
-    stale: u64,
 }
 
 impl Pair {
@@ -333,10 +338,12 @@ impl Pair {
         let number = self.names.len() as u64;
         let id = if boxed {
             self.slots
-                .insert(Load::<64>::new(number, &self.log), None)
+                .insert(Load::<64>::new(number, &self.log), None, 0)
                 .0
         } else {
-            self.slots.insert(Load::<1>::new(number, &self.log), None).0
+            self.slots
+                .insert(Load::<1>::new(number, &self.log), None, 0)
+                .0
         };
         assert!(self.names.iter().all(|(name, _)| *name != id), "a new name");
         self.names.push((id, boxed));
@@ -349,7 +356,6 @@ impl Pair {
         match self.model.get_mut(&number) {
             None | Some((Stage::Done, ..)) => {
                 assert!(is_stale(&delivered));
-                self.stale += 1;
             }
             Some((_, sum, _)) if more => {
                 assert!(matches!(delivered, Delivered::Wake(_)));
@@ -425,7 +431,6 @@ proptest! {
             names: Vec::new(),
             model: HashMap::new(),
             finished: Vec::new(),
-            stale: 0,
         };
         for step in steps {
             let names = pair.names.len().max(1);
@@ -441,7 +446,6 @@ proptest! {
             }
             prop_assert_eq!(pair.slots.live(), pair.model.len());
             prop_assert_eq!(pair.log.alive.get(), pair.model.len());
-            prop_assert_eq!(pair.slots.stale(), pair.stale);
         }
         let pending = pair.model.values().filter(|(stage, ..)| *stage != Stage::Done).count();
         prop_assert_eq!(pair.slots.pending().len(), pending);

@@ -1,5 +1,7 @@
 //! What every driver of this machine promises, tested on the driver itself.
 
+use std::sync::Arc;
+
 use std::time::{Duration, Instant};
 
 use super::{Choice, Config, Driver};
@@ -14,7 +16,7 @@ fn for_each_driver(name: &str, test: impl Fn(&Driver)) {
             choice,
             ..Config::default()
         };
-        match Driver::new(&config, Pool::new(PoolConfig::default())) {
+        match Driver::new(&config, Pool::new(PoolConfig::default()), Arc::default()) {
             Ok(driver) => {
                 test(&driver);
                 assert_eq!(driver.shut_down(LONG), 0);

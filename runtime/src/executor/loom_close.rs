@@ -27,7 +27,7 @@ fn loom_a_shutdown_races_with_two_foreign_wakes() {
                 Location::caller(),
             ));
         }
-        let _end = executor.run(|| false);
+        let _end = executor.run(|_| false);
         let threads: Vec<_> = receiver
             .try_iter()
             .map(|waker| thread::spawn(move || waker.wake()))

@@ -28,7 +28,7 @@ fn task(executor: &Executor) -> (JoinHandle<u8>, Waker) {
         None,
         Location::caller(),
     );
-    let _end = executor.run(|| false);
+    let _end = executor.run(|_| false);
     (handle, receiver.try_recv().expect("sent by the first poll"))
 }
 
@@ -43,7 +43,7 @@ fn end_against(other: fn(Waker), handle_first: bool) {
             let _guard = executor.enter();
             waker.wake();
         }
-        let _end = executor.run(|| false);
+        let _end = executor.run(|_| false);
         assert!(handle.is_finished());
         if handle_first {
             drop(handle);

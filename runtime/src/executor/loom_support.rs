@@ -37,7 +37,7 @@ pub(super) fn executor() -> (Executor, Arc<Bed>) {
 pub(super) fn run_until(executor: &Executor, bed: &Bed, done: impl Fn() -> bool) {
     loop {
         executor.drain_inbox();
-        let _end = executor.run(|| false);
+        let _end = executor.run(|_| false);
         if done() {
             return;
         }

@@ -19,11 +19,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 pub(crate) use self::remote::Remote;
-pub(crate) use crate::task::{Counters, EnterGuard, RootView, Unpark};
-use crate::task::{JoinHandle, LocalOwner, TaskInfo, Unhandled};
-
-/// How many polls there are between two questions whether to pause.
-const POLLS_PER_PAUSE: u32 = 32;
+use crate::metrics::Meter;
+pub(crate) use crate::task::{Batch, EnterGuard, RootView, Unpark};
+use crate::task::{Class, JoinHandle, LocalOwner, TaskInfo, Unhandled};
 
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +41,10 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// An executor for this thread, with what ends its sleep.
-    pub(crate) fn new(unpark: Arc<dyn Unpark>) -> Self {
+    /// An executor for this thread, with what ends its sleep and where it counts.
+    pub(crate) fn new(unpark: Arc<dyn Unpark>, meter: Arc<Meter>) -> Self {
         Self {
-            owner: LocalOwner::new(unpark),
+            owner: LocalOwner::new(unpark, meter),
             in_run: Cell::new(false),
         }
     }
@@ -69,9 +67,10 @@ impl Executor {
         &self,
         future: F,
         name: Option<&str>,
+        class: Option<Class>,
         location: &'static Location<'static>,
     ) -> JoinHandle<F::Output> {
-        self.owner.spawn(future, name, location)
+        self.owner.spawn(future, name, class, location)
     }
 
     /// A way in for other threads.
@@ -91,25 +90,24 @@ impl Executor {
         tasks || messages
     }
 
-    /// Runs tasks until none is ready or `pause`, asked every so many polls, says so. A task
-    /// that is woken meanwhile goes to the back.
+    /// Runs tasks, first come first served within their class, until none is ready or `pause`, asked after
+    /// each batch, says so. A task that is woken meanwhile goes to the back.
     ///
     /// # Panics
     ///
     /// If called by a task of this executor.
-    pub(crate) fn run(&self, mut pause: impl FnMut() -> bool) -> RunEnd {
+    pub(crate) fn run(&self, mut pause: impl FnMut(Batch) -> bool) -> RunEnd {
         let _running = Running::start(&self.in_run);
         let _guard = self.owner.enter();
-        loop {
-            for _ in 0..POLLS_PER_PAUSE {
-                if !self.owner.run_next() {
-                    return RunEnd::Empty;
-                }
+        let end = loop {
+            match self.owner.run_batch() {
+                None => break RunEnd::Empty,
+                Some(batch) if pause(batch) => break RunEnd::Paused,
+                Some(_) => {}
             }
-            if pause() {
-                return RunEnd::Paused;
-            }
-        }
+        };
+        self.owner.end_run();
+        end
     }
 
     /// Whether a task is ready to run.
@@ -168,9 +166,9 @@ impl Executor {
         self.owner.tasks().into_iter().for_each(show);
     }
 
-    /// The counters as they stand.
-    pub(crate) fn counters(&self) -> Counters {
-        self.owner.counters()
+    /// What this executor counts and measures.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        self.owner.meter()
     }
 
     /// Refuses new work and drops every future, here and now. Again is harmless.

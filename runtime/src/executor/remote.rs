@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
-use crate::task::{LocalOwner, Message, RemoteJoinHandle, RemoteTask, SharedOwner, slot};
+use crate::metrics::Meter;
+use crate::task::{LocalOwner, Message, RemoteJoinHandle, RemoteTask, SharedOwner, TaskId, slot};
 
 /// A handle on an executor, for any thread. It outlives the executor, and then refuses.
 #[derive(Clone)]
@@ -38,6 +40,16 @@ impl Remote {
         self.owner.ring();
     }
 
+    /// What the executor counts and measures.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        self.owner.meter()
+    }
+
+    /// The task whose poll is on the stack, and where it was spawned.
+    pub(crate) fn running(&self) -> Option<(TaskId, &'static Location<'static>)> {
+        self.owner.running()
+    }
+
     /// Whether the executor has shut down.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.owner.is_shut_down()
@@ -62,7 +74,12 @@ impl Remote {
             if !filler.is_aborted() {
                 // `make` runs as the first part of the task, so that its panic is the task's.
                 let future = async move { make().await };
-                owner.spawn(RemoteTask::new(future, filler), name.as_deref(), location);
+                owner.spawn(
+                    RemoteTask::new(future, filler),
+                    name.as_deref(),
+                    None,
+                    location,
+                );
             }
         };
         // Refused, the message is dropped, and the filler in it answers.

@@ -25,6 +25,7 @@ use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Flow, Interest};
+use crate::sys::RawSource;
 use crate::wakers::Wakers;
 
 /// Connections that were accepted and await a taker.
@@ -92,6 +93,10 @@ impl Accept {
 unsafe impl OpCode for Accept {
     type Output = io::Result<Socket>;
     const CODE: Code = Code::Accept;
+
+    fn source(&self) -> Option<RawSource> {
+        self.listener.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
@@ -161,6 +166,10 @@ unsafe impl OpCode for AcceptMulti {
     /// The connection, or the error, that came with the end.
     type Output = io::Result<Socket>;
     const CODE: Code = Code::AcceptMulti;
+
+    fn source(&self) -> Option<RawSource> {
+        self.listener.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {

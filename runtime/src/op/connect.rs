@@ -16,6 +16,7 @@ use super::{Attempt, OpCode, Ready, Shared};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
+use crate::sys::RawSource;
 
 /// Connects a socket; the address stays in the slot while the kernel may read it.
 #[derive(Debug)]
@@ -57,6 +58,10 @@ impl Connect {
 unsafe impl OpCode for Connect {
     type Output = io::Result<()>;
     const CODE: Code = Code::Connect;
+
+    fn source(&self) -> Option<RawSource> {
+        self.socket.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {

@@ -15,7 +15,7 @@ use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, request_len};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Job};
-use crate::sys;
+use crate::sys::{self, RawSource};
 
 /// A range lent to a pool thread.
 struct Lent<T> {
@@ -85,6 +85,10 @@ impl<B: IoBufMut> ReadAt<B> {
 unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
     type Output = BufResult<usize, B>;
     const CODE: Code = Code::ReadAt;
+
+    fn source(&self) -> Option<RawSource> {
+        self.file.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
@@ -177,6 +181,10 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
     type Output = BufResult<usize, B>;
     const CODE: Code = Code::WriteAt;
 
+    fn source(&self) -> Option<RawSource> {
+        self.file.watched()
+    }
+
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
         use std::os::fd::AsRawFd;
@@ -238,6 +246,10 @@ unsafe impl OpCode for Fsync {
     type Output = io::Result<()>;
     const CODE: Code = Code::Fsync;
 
+    fn source(&self) -> Option<RawSource> {
+        self.file.watched()
+    }
+
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
         use std::os::fd::AsRawFd;
@@ -294,6 +306,10 @@ impl Truncate {
 unsafe impl OpCode for Truncate {
     type Output = io::Result<()>;
     const CODE: Code = Code::Ftruncate;
+
+    fn source(&self) -> Option<RawSource> {
+        self.file.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {

@@ -99,6 +99,12 @@ pub unsafe trait OpCode: Sized + 'static {
     /// The kind of request.
     const CODE: Code;
 
+    /// The source that it is about, for reports. Reads nothing that the entry lends to the kernel.
+    #[doc(hidden)]
+    fn source(&self) -> Option<RawSource> {
+        None
+    }
+
     /// The entry that asks the ring for it.
     #[cfg(target_os = "linux")]
     #[doc(hidden)]
@@ -163,6 +169,12 @@ pub unsafe trait OpCode: Sized + 'static {
 struct InSlot<T>(T);
 
 impl<T: OpCode> Payload for InSlot<T> {
+    const CODE: Code = T::CODE;
+
+    fn source(&self) -> Option<RawSource> {
+        self.0.source()
+    }
+
     fn more(&mut self, completion: Completion) -> Flow {
         self.0.more(completion)
     }

@@ -59,6 +59,10 @@ unsafe impl OpCode for Ready {
     type Output = io::Result<()>;
     const CODE: Code = Code::Ready;
 
+    fn source(&self) -> Option<RawSource> {
+        Some(self.source)
+    }
+
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
         let events = match self.interest {

@@ -33,7 +33,7 @@ use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Flow, Interest};
-use crate::sys;
+use crate::sys::{self, RawSource};
 use crate::wakers::Wakers;
 
 /// Bytes of a stream that were received for nobody, and whether more may come.
@@ -114,6 +114,10 @@ impl<B: IoBufMut> Recv<B> {
 unsafe impl<B: IoBufMut> OpCode for Recv<B> {
     type Output = BufResult<usize, B>;
     const CODE: Code = Code::Recv;
+
+    fn source(&self) -> Option<RawSource> {
+        self.socket.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
@@ -219,6 +223,10 @@ unsafe impl OpCode for RecvLease {
     type Output = io::Result<Lease>;
     const CODE: Code = Code::RecvMulti;
 
+    fn source(&self) -> Option<RawSource> {
+        self.socket.watched()
+    }
+
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
         unreachable!("where the ring receives into provided buffers, `RecvMulti` is used")
@@ -312,6 +320,10 @@ unsafe impl OpCode for RecvMulti {
     /// The lease that came with the end, or `None`: the stream ended, or the request did.
     type Output = io::Result<Option<Lease>>;
     const CODE: Code = Code::RecvMulti;
+
+    fn source(&self) -> Option<RawSource> {
+        self.socket.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {

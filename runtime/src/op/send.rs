@@ -16,7 +16,7 @@ use crate::buf::{BufError, BufResult, IoBuf};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
-use crate::sys;
+use crate::sys::{self, RawSource};
 
 /// Sends the initialised bytes of a buffer from `from` on; may send fewer.
 #[derive(Debug)]
@@ -81,6 +81,10 @@ pub fn send_now(socket: &Socket, bytes: &[u8]) -> std::io::Result<usize> {
 unsafe impl<B: IoBuf> OpCode for Send<B> {
     type Output = BufResult<usize, B>;
     const CODE: Code = Code::Send;
+
+    fn source(&self) -> Option<RawSource> {
+        self.socket.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {

@@ -17,6 +17,8 @@ pub(crate) use windows::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED};
 #[cfg(windows)]
 pub use windows::{RawSource, Source};
 
+pub(crate) mod ticks;
+
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 

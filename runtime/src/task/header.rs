@@ -1,7 +1,7 @@
 //! The header of a task's cell, and [`Task`], the pointer to it that the owner's thread uses.
 //!
 //! The fields fall into three groups: those only the owner's thread touches (plain cells), those
-//! that never change after the spawn, and three atomics for everybody else. The first 56 bytes are
+//! that never change after the spawn, and three atomics for everybody else. The first 64 bytes are
 //! what a poll and a wake touch.
 //!
 //! # Invariants
@@ -82,12 +82,25 @@ pub(crate) struct Header {
     /// The task is in the owner's inbox, or on the way there; or is merged and past all wakes.
     /// Written by every thread.
     pub(super) remote_queued: AtomicBool,
+    /// Its scheduling class.
+    pub(super) class: Cell<u8>,
+    /// What it waits for, as far as it has said; see [`Wait`](super::Wait).
+    pub(super) waits: Cell<u8>,
+    /// How often it was polled, at most 2^32 - 1.
+    pub(super) polls: Cell<u32>,
     /// References counted by the owner's thread, less those it gave up; negative if others counted
     /// what it gave up.
     pub(super) local: Cell<i64>,
     /// The next task in the run queue.
     pub(super) queue_next: Cell<Link>,
     pub(super) owner: NonNull<Owner>,
+    /// Ticks spent in its polls.
+    pub(super) busy: Cell<u64>,
+    /// When it was woken, in units of 2^[`WOKEN_SHIFT`] ticks, modulo 2^32.
+    pub(super) woken: Cell<u32>,
+    /// When it was spawned, in units of 2^[`BORN_SHIFT`] ticks, modulo 2^32.
+    pub(super) born: u32,
+    pub(super) id: TaskId,
     /// The neighbours in the list of live tasks.
     pub(super) list_prev: Cell<Link>,
     pub(super) list_next: Cell<Link>,
@@ -99,16 +112,27 @@ pub(crate) struct Header {
     pub(super) inbox_next: AtomicPtr<Self>,
     /// Whom to wake on completion.
     pub(super) join_waker: Cell<Option<Waker>>,
-    pub(super) id: TaskId,
     /// One word while there is no name. Dropped with the cell.
     pub(super) name: Option<Box<Arc<str>>>,
     pub(super) location: &'static Location<'static>,
     pub(super) witness: Witness,
 }
 
-/// Room is left in 128 bytes for a count of polls and the time spent in them.
+/// Two lines of the cache, and what a user pays for a task beside its future.
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Header>() <= 128 - 2 * size_of::<u64>());
+const _: () = assert!(size_of::<Header>() <= 128);
+
+/// A wake is known to 64 ticks, some 20 ns, and right for those who wait less than a minute.
+const WOKEN_SHIFT: u32 = 6;
+/// A spawn is known to 2^26 ticks, some 20 ms, and right for two years.
+const BORN_SHIFT: u32 = 26;
+
+/// A time in ticks, in coarse units.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "kept modulo 2^32")]
+const fn coarse(ticks: u64, shift: u32) -> u32 {
+    (ticks >> shift) as u32
+}
 
 impl Header {
     /// The header of a task that was just spawned. Always inlined, so that it is built where it will
@@ -120,25 +144,49 @@ impl Header {
         id: TaskId,
         name: Option<Box<Arc<str>>>,
         location: &'static Location<'static>,
+        now: u64,
     ) -> Self {
         Self {
             vtable,
             state: State::new(),
             remote_queued: AtomicBool::new(false),
+            class: Cell::new(0),
+            waits: Cell::new(0),
+            polls: Cell::new(0),
             // The list's.
             local: Cell::new(1),
             queue_next: Cell::new(None),
             owner: owner.as_non_null(),
+            busy: Cell::new(0),
+            woken: Cell::new(coarse(now, WOKEN_SHIFT)),
+            born: coarse(now, BORN_SHIFT),
+            id,
             list_prev: Cell::new(None),
             list_next: Cell::new(None),
             refs: AtomicI64::new(BIAS),
             inbox_next: AtomicPtr::new(std::ptr::null_mut()),
             join_waker: Cell::new(None),
-            id,
             name,
             location,
             witness: Witness::new(),
         }
+    }
+
+    /// It is woken, at a time in ticks.
+    #[inline]
+    pub(super) fn set_woken(&self, now: u64) {
+        self.woken.set(coarse(now, WOKEN_SHIFT));
+    }
+
+    /// Ticks from its wake to a later time.
+    #[inline]
+    pub(super) fn ticks_since_woken(&self, now: u64) -> u64 {
+        u64::from(coarse(now, WOKEN_SHIFT).wrapping_sub(self.woken.get())) << WOKEN_SHIFT
+    }
+
+    /// Ticks from its spawn to a later time.
+    pub(super) fn ticks_since_born(&self, now: u64) -> u64 {
+        u64::from(coarse(now, BORN_SHIFT).wrapping_sub(self.born)) << BORN_SHIFT
     }
 
     pub(super) fn meta(&self) -> TaskMeta {

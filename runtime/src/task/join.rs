@@ -19,6 +19,7 @@ use super::error::JoinError;
 use super::header::Task;
 use super::meta::{TaskId, TaskMeta};
 use super::state::{JOIN_INTEREST, LISTED, OUTPUT};
+use super::wait::{Wait, waiting};
 use crate::panics::{contain, discard_payload};
 
 /// A spawned task, to be awaited for its output.
@@ -128,6 +129,7 @@ impl<T> Future for JoinHandle<T> {
             "join handle polled after it gave its output"
         );
         self.register(cx.waker());
+        waiting(Wait::Join);
         // Cloning a waker runs code of its maker, which may have ended the task.
         self.try_take().map_or(Poll::Pending, Poll::Ready)
     }

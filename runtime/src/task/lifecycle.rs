@@ -15,13 +15,33 @@
 
 use std::panic::Location;
 
-use super::counters::bump;
+use super::class::Class;
 use super::header::Task;
 use super::owner::OwnerRef;
+use super::pace::GROUP;
 use super::prefetch::prefetch;
 use super::raw;
 use super::state::{ABORTED, AfterPoll, COMPLETE, RUNNING, SCHEDULED};
 use crate::panics::{contain, discard_payload};
+
+/// Polls between two questions whether to pause.
+const BATCH: u32 = 32;
+
+/// How a poll ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Pending,
+    Complete,
+}
+
+/// What was done in a [batch](OwnerRef::run_batch).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    /// When it ended, in ticks.
+    pub(crate) ended: u64,
+    /// Its class has no latency goal, and another one has.
+    pub(crate) in_the_way: bool,
+}
 
 impl OwnerRef {
     /// Makes a task and schedules it; after the shutdown, makes it and cancels it at once.
@@ -36,49 +56,154 @@ impl OwnerRef {
         self,
         future: F,
         name: Option<&str>,
+        class: Option<Class>,
         location: &'static Location<'static>,
     ) -> Task {
         // SAFETY: an `OwnerRef` is on its owner's thread; the rest the caller promises.
         let task = unsafe { raw::allocate(self, future, name, location) };
         self.pin();
         let local = self.local();
-        bump(&local.counters.spawned);
+        local.meter.tasks.spawned.bump();
+        let class = class.unwrap_or_else(|| local.current_class());
+        local.queues.expect(class, &local.meter);
+        task.class.set(class.number());
         local.tasks.insert(task);
         if local.shut_down.get() {
             task.cancel();
         } else {
             task.state.set(SCHEDULED);
-            local.queue.push(task);
+            local.queues.push(task);
         }
         task
     }
 
-    /// Polls the task at the front of the run queue. False if there was none.
+    /// Runs the class whose turn it is, for a batch of polls or until its slice is over. None if nothing
+    /// is ready.
     #[inline]
-    pub(super) fn run_next(self) -> bool {
+    pub(super) fn run_batch(self) -> Option<Batch> {
         let local = self.local();
-        let Some(task) = local.queue.pop() else {
-            return false;
+        let class = local.queues.pick()?;
+        let meter = &local.meter;
+        let started = meter.now();
+        let mut polls = 0;
+        let end = if local.pace.is_exact() {
+            let mut now = started;
+            local
+                .slice_end
+                .set(started.wrapping_add(local.queues.slice_ticks()));
+            while polls < BATCH
+                && let Some(task) = local.queues.pop(class)
+            {
+                polls += 1;
+                now = self.poll_timed(task, class, now);
+                if local.queues.must_give_way(class) || now >= local.slice_end.get() {
+                    break;
+                }
+            }
+            local.pace.polled(polls, now.wrapping_sub(started));
+            now
+        } else {
+            self.run_group(class, started, &mut polls)
         };
+        meter.tasks.polls.add(u64::from(polls));
+        let ticks = end.wrapping_sub(started);
+        local.queues.charge(class, ticks);
+        meter.charge(class.index(), u64::from(polls), ticks);
+        Some(Batch {
+            ended: end,
+            in_the_way: local.queues.is_behind_a_goal(class),
+        })
+    }
+
+    /// Polls a task and records how long that took, and how long it had waited.
+    #[inline]
+    fn poll_timed(self, task: Task, class: Class, now: u64) -> u64 {
+        let meter = &self.local().meter;
+        meter.record_delay(class.index(), task.ticks_since_woken(now), 1);
+        let Some(end) = self.poll(task, class) else {
+            return now;
+        };
+        let after = meter.look();
+        let ticks = after.wrapping_sub(now);
+        meter.poll_time.record(meter.ns(ticks));
+        if end == End::Pending {
+            task.busy.set(task.busy.get().wrapping_add(ticks));
+        }
+        self.settle(task, end);
+        after
+    }
+
+    /// Polls a group of tasks between two looks at the clock.
+    fn run_group(self, class: Class, started: u64, polls: &mut u32) -> u64 {
+        let local = self.local();
+        let meter = &local.meter;
+        if let Some(task) = local.queues.front(class) {
+            let waited = task.ticks_since_woken(started);
+            meter.record_delay(class.index(), waited, u64::from(GROUP));
+        }
+        let mean = local.pace.mean();
+        while *polls < GROUP
+            && let Some(task) = local.queues.pop(class)
+        {
+            *polls += 1;
+            if let Some(end) = self.poll(task, class) {
+                task.busy.set(task.busy.get().wrapping_add(mean));
+                self.settle(task, end);
+            }
+            if local.queues.must_give_way(class) {
+                break;
+            }
+        }
+        let now = meter.look();
+        let ticks = now.wrapping_sub(started);
+        match local.pace.grouped(*polls, ticks) {
+            None => meter
+                .poll_time
+                .record_many(meter.ns(local.pace.mean()), u64::from(*polls)),
+            Some(longest) => {
+                meter
+                    .poll_time
+                    .record_many(meter.ns(mean), u64::from(*polls - 1));
+                meter.poll_time.record(meter.ns(longest));
+            }
+        }
+        now
+    }
+
+    /// Polls a task that was popped just now; none if it was complete. [`settle`](Self::settle) follows.
+    #[inline]
+    fn poll(self, task: Task, class: Class) -> Option<End> {
+        let local = self.local();
         if !task.state.start_poll() {
             task.release_bit();
-            return true;
+            return None;
         }
-        if let Some(next) = local.queue.front() {
+        if let Some(next) = local.queues.front(class) {
             let header = next.as_raw().as_ptr().cast_const();
             prefetch(header.wrapping_add(1).cast(), next.vtable.stage_bytes);
         }
-        bump(&local.counters.polls);
+        task.polls.set(task.polls.get().saturating_add(1));
+        task.waits.set(0);
         local.running.set(Some(task));
+        self.shared().running.set(task.id, task.location);
         // SAFETY: RUNNING was set just now, and a task that is RUNNING is not polled again.
         let complete = unsafe { (task.vtable.poll)(task) };
         local.running.set(None);
-        if complete {
+        Some(if complete {
+            End::Complete
+        } else {
+            End::Pending
+        })
+    }
+
+    /// What follows a poll.
+    #[inline]
+    fn settle(self, task: Task, end: End) {
+        if end == End::Complete {
             task.retire();
         } else if task.state.finish_poll() == AfterPoll::Cancel {
             task.cancel();
         }
-        true
     }
 }
 
@@ -89,8 +214,9 @@ impl Task {
         if self.state.schedule() {
             let owner = self.owner();
             let local = owner.local();
-            bump(&local.counters.wakes_local);
-            local.queue.push(self);
+            local.meter.tasks.wakes_local.bump();
+            self.set_woken(local.meter.now());
+            local.queues.push(self);
         }
     }
 
@@ -112,7 +238,7 @@ impl Task {
         let owner = self.owner();
         // The drop of the future may drop the executor.
         owner.pin();
-        bump(&owner.local().counters.cancelled);
+        owner.local().meter.tasks.cancelled.bump();
         self.state.complete();
         // Entered, since the drop may wake tasks of this owner, or ask for the current one.
         owner.enter(|| {
@@ -134,7 +260,7 @@ impl Task {
         }
         let owner = self.owner();
         let local = owner.local();
-        bump(&local.counters.completed);
+        local.meter.tasks.completed.bump();
         local.tasks.remove(self);
         self.release_listed();
     }

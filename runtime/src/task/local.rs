@@ -7,16 +7,19 @@
 
 use std::panic::Location;
 use std::pin::Pin;
+use std::time::Duration;
 
-use super::counters::{Counters, bump};
+use super::class::Class;
 use super::error::JoinError;
 use super::header::Task;
 use super::inbox::Drained;
 use super::join::JoinHandle;
+use super::lifecycle::Batch;
 use super::messages::Message;
 use super::meta::{TaskInfo, TaskMeta, TaskState};
 use super::owner::{self, LocalOwner};
 use super::state::{COMPLETE, RUNNING, SCHEDULED};
+use super::wait::Wait;
 use crate::panics::{Payload, contain};
 use crate::shim::proven;
 
@@ -31,24 +34,30 @@ impl LocalOwner {
         &self,
         future: F,
         name: Option<&str>,
+        class: Option<Class>,
         location: &'static Location<'static>,
     ) -> JoinHandle<F::Output> {
         // SAFETY: the future is `'static`, hence its output too.
-        let task = unsafe { self.as_owner().spawn(future, name, location) };
+        let task = unsafe { self.as_owner().spawn(future, name, class, location) };
         // SAFETY: the task was spawned just now, for this type of output.
         unsafe { JoinHandle::new(task) }
     }
 
-    /// Polls the task at the front of the run queue. False if there was none.
+    /// Runs some of the tasks that are ready; none if there are none.
     #[inline]
-    pub(crate) fn run_next(&self) -> bool {
-        self.as_owner().run_next()
+    pub(crate) fn run_batch(&self) -> Option<Batch> {
+        self.as_owner().run_batch()
+    }
+
+    /// Says that no task is running, and none will until the next batch.
+    pub(crate) fn end_run(&self) {
+        self.as_owner().shared().running.clear();
     }
 
     /// Whether a task is in the run queue.
     #[inline]
     pub(crate) fn has_ready(&self) -> bool {
-        !self.as_owner().local().queue.is_empty()
+        !self.as_owner().local().queues.is_empty()
     }
 
     /// Whether tasks or messages came from other threads.
@@ -85,17 +94,18 @@ impl LocalOwner {
 
     fn accept(&self, drained: Drained) -> bool {
         let owner = self.as_owner();
-        let counters = &owner.local().counters;
+        let meter = &owner.local().meter;
         let mut any = false;
         for task in drained {
             any = true;
-            bump(&counters.wakes_remote);
+            meter.tasks.wakes_remote.bump();
             if !task.state.any(COMPLETE) {
                 // See `coalesce`: what later wakers did comes before the poll. From here on the
                 // next wake pushes again, and the link is its own.
                 task.remote_queued.swap(false, proven::coalesce());
                 if task.state.schedule() {
-                    owner.local().queue.push(task);
+                    task.set_woken(meter.now());
+                    owner.local().queues.push(task);
                 }
             }
             task.release();
@@ -114,7 +124,7 @@ impl LocalOwner {
             let Some(message) = backlog.borrow_mut().pop_front() else {
                 return count > 0;
             };
-            bump(&owner.local().counters.messages);
+            owner.local().meter.tasks.messages.bump();
             self.deliver(message);
         }
         true
@@ -143,6 +153,8 @@ impl LocalOwner {
     /// All live tasks, in no promised order.
     pub(crate) fn tasks(&self) -> Vec<TaskInfo> {
         let owner = self.as_owner();
+        let meter = &owner.local().meter;
+        let now = meter.look();
         let info = |task: Task| TaskInfo {
             meta: task.meta(),
             state: if task.state.any(RUNNING) {
@@ -152,13 +164,13 @@ impl LocalOwner {
             } else {
                 TaskState::Idle
             },
+            class: Class::from_number(task.class.get()),
+            age: Duration::from_nanos(meter.ns(task.ticks_since_born(now))),
+            polls: task.polls.get(),
+            busy: Duration::from_nanos(meter.ns(task.busy.get())),
+            waits: Wait::from_number(task.waits.get()),
         };
         owner.local().tasks.iter().map(info).collect()
-    }
-
-    /// The counters as they stand.
-    pub(crate) fn counters(&self) -> Counters {
-        self.as_owner().local().counters.read()
     }
 
     /// Whether a task's poll is on the stack.
@@ -203,7 +215,7 @@ impl LocalOwner {
         while let Some(task) = local.tasks.iter().find(|task| !task.state.any(COMPLETE)) {
             task.cancel();
         }
-        while let Some(task) = local.queue.pop() {
+        while let Some(task) = local.queues.pop_any() {
             task.state.clear(SCHEDULED);
             task.release_bit();
         }
@@ -261,7 +273,7 @@ impl LocalOwner {
     ) -> Result<F::Output, JoinError> {
         // SAFETY: the task's future is the reference. It is gone, and so is the output, before this
         // function returns: the task completes first, or `Root`'s drop aborts it.
-        let task = unsafe { self.as_owner().spawn(future, None, location) };
+        let task = unsafe { self.as_owner().spawn(future, None, None, location) };
         // SAFETY: the task was spawned just now, for this type of output.
         let mut root = Root(unsafe { JoinHandle::new(task) });
         let view = RootView { task };

@@ -8,6 +8,10 @@ use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::class::Class;
+use super::wait::Wait;
 
 /// How many ids an owner takes at once.
 pub(super) const ID_BLOCK: u64 = 4096;
@@ -112,4 +116,14 @@ pub struct TaskInfo {
     pub meta: TaskMeta,
     /// What it was doing when the list was made.
     pub state: TaskState,
+    /// Its scheduling class.
+    pub class: Class,
+    /// How long ago it was spawned, to 20 ms or so.
+    pub age: Duration,
+    /// How often it has been polled; 2^32 - 1 stands for more.
+    pub polls: u32,
+    /// Time spent in its polls.
+    pub busy: Duration,
+    /// What it waits for, as far as it has said.
+    pub waits: Option<Wait>,
 }

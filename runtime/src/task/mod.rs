@@ -79,7 +79,7 @@
 //! other, and that too if nobody joins, goes to the owner's hook.
 
 mod cells;
-mod counters;
+mod class;
 mod error;
 mod header;
 mod inbox;
@@ -90,27 +90,33 @@ mod local;
 mod messages;
 mod meta;
 mod owner;
+mod pace;
 mod prefetch;
+mod queues;
 mod raw;
 mod refs;
 mod remote;
+mod running;
 mod sleep;
 mod state;
 mod unhandled;
+mod wait;
 mod waker;
 mod yield_now;
 
+pub use self::class::{Class, ClassBuilder, ClassError};
 pub use self::error::JoinError;
 pub use self::join::JoinHandle;
 pub use self::local::current;
 pub use self::meta::{TaskId, TaskInfo, TaskMeta, TaskState};
 pub use self::remote::RemoteJoinHandle;
-pub use self::yield_now::{YieldNow, yield_now};
+pub use self::wait::Wait;
+pub use self::yield_now::{YieldIfNeeded, YieldNow, yield_if_needed, yield_now};
 
-pub use self::counters::Counters as TaskStats;
-pub(crate) use self::counters::Counters;
+pub(crate) use self::lifecycle::Batch;
 pub(crate) use self::local::RootView;
 pub(crate) use self::messages::Message;
 pub(crate) use self::owner::{EnterGuard, LocalOwner, SharedOwner, Unpark};
 pub(crate) use self::remote::{RemoteTask, slot};
 pub(crate) use self::unhandled::Unhandled;
+pub(crate) use self::wait::waiting;

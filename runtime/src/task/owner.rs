@@ -32,19 +32,24 @@
 use std::cell::{Cell as StdCell, RefCell};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::Arc as StdArc;
 
 use super::cells::Cells;
-use super::counters::LocalCounters;
+use super::class::Class;
 use super::header::{Header, Link};
 use super::inbox::Inbox;
-use super::lists::{RunQueue, TaskList};
+use super::lists::TaskList;
 use super::messages::{Message, Messages};
 use super::meta::{ID_BLOCK, TaskId, TaskMeta};
+use super::pace::Pace;
+use super::queues::Queues;
+use super::running::RunningCell;
 use super::sleep::Sleep;
 use super::unhandled::{self, Unhandled};
+use crate::metrics::Meter;
 use crate::panics::{Payload, contain, discard_payload};
 use crate::shim::{Arc, Cell, thread_local_const};
 
@@ -61,6 +66,8 @@ pub(crate) struct Owner {
     pub(super) messages: Messages,
     pub(super) sleep: Sleep,
     unpark: StdArc<dyn Unpark>,
+    pub(super) running: RunningCell,
+    meter: StdArc<Meter>,
     local: Local,
 }
 
@@ -73,11 +80,14 @@ unsafe impl Sync for Owner {}
 
 /// What only the owner's thread touches.
 pub(super) struct Local {
-    pub(super) queue: RunQueue,
+    pub(super) queues: Queues,
     pub(super) tasks: TaskList,
     /// The task whose poll is on the stack.
     pub(super) running: Cell<Link>,
-    pub(super) counters: LocalCounters,
+    pub(super) meter: StdArc<Meter>,
+    pub(super) pace: Pace,
+    /// When the class that runs has had its turn, in ticks.
+    pub(super) slice_end: Cell<u64>,
     /// Messages taken from the queue and not run yet.
     pub(super) backlog: RefCell<VecDeque<Message>>,
     pub(super) shut_down: Cell<bool>,
@@ -87,6 +97,15 @@ pub(super) struct Local {
     next_id: Cell<u64>,
     /// None for the default.
     unhandled: RefCell<Option<Rc<Unhandled>>>,
+}
+
+impl Local {
+    /// The class of the task that runs, or the default.
+    #[inline]
+    pub(super) fn current_class(&self) -> Class {
+        let running = self.running.get();
+        running.map_or(Class::DEFAULT, |task| Class::from_number(task.class.get()))
+    }
 }
 
 impl Owner {
@@ -186,7 +205,7 @@ impl OwnerRef {
     fn let_go(self) {
         let local = self.local();
         debug_assert!(
-            local.tasks.len() == 0 && local.queue.is_empty(),
+            local.tasks.len() == 0 && local.queues.is_empty(),
             "shut down before"
         );
         // The hook and the backlog are user code's, and may be fit for this thread only. Their
@@ -288,17 +307,21 @@ pub(crate) struct LocalOwner {
 
 impl LocalOwner {
     /// A new owner, whose thread is this one.
-    pub(crate) fn new(unpark: StdArc<dyn Unpark>) -> Self {
+    pub(crate) fn new(unpark: StdArc<dyn Unpark>, meter: StdArc<Meter>) -> Self {
         let owner = Arc::new(Owner {
             inbox: Inbox::new(),
             messages: Messages::new(),
             sleep: Sleep::new(),
             unpark,
+            running: RunningCell::new(),
+            meter: StdArc::clone(&meter),
             local: Local {
-                queue: RunQueue::new(),
+                queues: Queues::new(&meter),
                 tasks: TaskList::new(),
                 running: Cell::new(None),
-                counters: LocalCounters::default(),
+                pace: Pace::new(&meter),
+                slice_end: Cell::new(0),
+                meter,
                 backlog: RefCell::new(VecDeque::new()),
                 shut_down: Cell::new(false),
                 cells: Cells::default(),
@@ -317,6 +340,11 @@ impl LocalOwner {
     #[inline]
     pub(super) fn as_owner(&self) -> OwnerRef {
         self.inner
+    }
+
+    /// What the owner counts and measures.
+    pub(crate) fn meter(&self) -> &StdArc<Meter> {
+        &self.inner.shared().meter
     }
 
     /// A strong count, fit for any thread.
@@ -370,6 +398,16 @@ impl SharedOwner {
     /// See [`Owner::ring`].
     pub(crate) fn ring(&self) {
         self.0.ring();
+    }
+
+    /// What the owner counts and measures.
+    pub(crate) fn meter(&self) -> &StdArc<Meter> {
+        &self.0.meter
+    }
+
+    /// The task whose poll is on the stack, and where it was spawned.
+    pub(crate) fn running(&self) -> Option<(TaskId, &'static Location<'static>)> {
+        self.0.running.read()
     }
 
     /// Whether the owner has shut down.

@@ -61,6 +61,7 @@ pub(super) unsafe fn allocate<F: Future>(
 ) -> Task {
     let id = owner.next_id();
     let name = name.map(|name| Box::new(Arc::from(name)));
+    let now = owner.local().meter.now();
     let cell = owner
         .local()
         .cells
@@ -69,7 +70,7 @@ pub(super) unsafe fn allocate<F: Future>(
     // SAFETY: the block was just allocated, with room for this type.
     let header = unsafe { &raw mut (*cell.as_ptr()).header };
     // SAFETY: as above.
-    unsafe { header.write(Header::new(vtable::<F>(), owner, id, name, location)) };
+    unsafe { header.write(Header::new(vtable::<F>(), owner, id, name, location, now)) };
     // SAFETY: as above.
     let stage = unsafe { &raw mut (*cell.as_ptr()).stage };
     // SAFETY: as above.

@@ -85,7 +85,7 @@ impl Task {
     /// count to the atomic one, which decides from now on.
     #[cold]
     fn merge(self, local: i64) {
-        super::counters::bump(&self.owner().local().counters.merges);
+        self.owner().local().meter.tasks.merges.bump();
         self.state.set(MERGED);
         // A wake from another thread has nothing left to do, and this spares it the way. Relaxed:
         // to no avail if it comes late.

@@ -84,7 +84,11 @@ impl Timers {
     }
 
     /// Wakes what is due. No borrow is held while wakers run.
-    pub(crate) fn advance(&self, now_ns: u64) {
+    pub(crate) fn advance(&self) {
+        if !self.is_due() {
+            return;
+        }
+        let now_ns = self.clock.now_ns();
         let mut fired = std::mem::take(&mut *self.fired.borrow_mut());
         self.wheel
             .borrow_mut()
@@ -95,18 +99,17 @@ impl Timers {
         *self.fired.borrow_mut() = fired;
     }
 
-    /// How long until the next timer may be due.
-    pub(crate) fn until_next(&self, now_ns: u64) -> Option<Duration> {
+    /// How long until the next timer may be due. Without timers, the clock is not read.
+    pub(crate) fn until_next(&self) -> Option<Duration> {
         let next = self.wheel.borrow().next()?;
-        Some(Duration::from_nanos(tick_ns(next).saturating_sub(now_ns)))
+        let left_ns = tick_ns(next).saturating_sub(self.clock.now_ns());
+        Some(Duration::from_nanos(left_ns))
     }
 
-    /// Whether a timer may be due.
-    pub(crate) fn is_due(&self, now_ns: u64) -> bool {
-        self.wheel
-            .borrow()
-            .next()
-            .is_some_and(|next| next <= ticks_down(now_ns))
+    /// Whether a timer may be due. Without timers, the clock is not read.
+    pub(crate) fn is_due(&self) -> bool {
+        let next = self.wheel.borrow().next();
+        next.is_some_and(|next| next <= ticks_down(self.clock.now_ns()))
     }
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 use polling::{Event, Events, PollMode, Poller};
 
 use super::slots::{Completion, SlotId};
-use super::{Interest, Sink, bump};
+use super::{Interest, Sink};
 use crate::sys::RawSource;
 
 /// Events taken in one wait.
@@ -173,9 +173,10 @@ impl Poll {
         } else {
             Some(Duration::ZERO)
         };
-        bump(&sink.counters.enters, 1);
+        sink.meter.driver.enters.bump();
         self.events.clear();
         let waited = self.doorbell.poller.wait(&mut self.events, timeout);
+        sink.meter.look();
         self.reap(sink);
         match waited {
             Ok(_) => Ok(()),

@@ -26,11 +26,12 @@ use std::time::Duration;
 
 use io_uring::{cqueue, opcode, types};
 
+use super::Sink;
 use super::config::{Config, DriverReport};
 use super::features::{Code, Feature, Mask};
 use super::slots::{Completion, SlotId};
-use super::{Counters, Sink, bump};
 use crate::buf::Provided;
+use crate::metrics::Meter;
 
 pub(crate) use ring::{Cqe, Kernel, Ring};
 #[cfg(test)]
@@ -227,15 +228,16 @@ impl<K: Kernel> Uring<K> {
             if !sleep && self.kernel.queued() == 0 && !self.kernel.is_flagged() {
                 break;
             }
-            bump(&sink.counters.enters, 1);
+            sink.meter.driver.enters.bump();
             let timeout = if sleep { timeout } else { None };
             let entered = self.kernel.enter(u32::from(sleep), timeout);
+            sink.meter.look();
             if self.kernel.take_overflow() {
-                bump(&sink.counters.overflows, 1);
+                sink.meter.driver.overflows.bump();
             }
             match entered {
                 Ok(()) if self.backlog.is_empty() => {
-                    self.gather(sink.counters);
+                    self.gather(sink.meter);
                     break;
                 }
                 Ok(()) => {}
@@ -262,7 +264,7 @@ impl<K: Kernel> Uring<K> {
     ///
     /// Since Linux 6.13 one `enter` works off twenty arrivals, or as many as it is told to wait for. A
     /// wait for what lies in the queue already is over at once, so each call may double the batch.
-    fn gather(&mut self, counters: &Counters) {
+    fn gather(&mut self, meter: &Meter) {
         let mut before = 0;
         while self.kernel.is_flagged() {
             let ready = self.kernel.completions();
@@ -271,7 +273,7 @@ impl<K: Kernel> Uring<K> {
                 return;
             }
             before = ready;
-            bump(&counters.enters, 1);
+            meter.driver.enters.bump();
             if self.kernel.enter(ready, None).is_err() {
                 // Whatever it is, the next tick's call meets it again.
                 return;

@@ -35,9 +35,9 @@ fn a_wake_from_another_thread_arrives_through_the_inbox() {
     assert!(!executor.drain_inbox());
     run(&executor);
     assert!(handle.is_finished());
-    assert_eq!(executor.counters().wakes_remote, 1);
+    assert_eq!(executor.meter().tasks.read().wakes_remote, 1);
     // The waker was gone before the end, on another thread, but nothing had to be merged.
-    assert_eq!(executor.counters().merges, 0);
+    assert_eq!(executor.meter().tasks.read().merges, 0);
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn many_wakes_from_other_threads_are_one() {
     let (_handle, waker, _) = waiting(&executor);
     elsewhere(move || (0..100).for_each(|_| waker.wake_by_ref()));
     run(&executor);
-    assert_eq!(executor.counters().wakes_remote, 1);
-    assert_eq!(executor.counters().polls, 2);
+    assert_eq!(executor.meter().tasks.read().wakes_remote, 1);
+    assert_eq!(executor.meter().tasks.read().polls, 2);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn wakes_from_another_thread_keep_their_order() {
 #[test]
 fn only_the_first_waker_rings_a_sleeper() {
     let bell = Arc::new(Bell::default());
-    let executor = Executor::new(Arc::<Bell>::clone(&bell));
+    let executor = Executor::new(Arc::<Bell>::clone(&bell), Arc::default());
     let wakers: Vec<_> = (0..5).map(|_| waiting(&executor).1).collect();
     let remote = executor.remote();
     let first = wakers.clone();
@@ -221,7 +221,7 @@ fn a_wake_after_the_end_stays_away_from_the_inbox() {
     waker.wake_by_ref();
     run(&executor);
     assert!(handle.is_finished());
-    assert_eq!(executor.counters().merges, 1);
+    assert_eq!(executor.meter().tasks.read().merges, 1);
     elsewhere(move || waker.wake());
     assert!(!executor.inbox_pending());
 }

@@ -51,7 +51,7 @@ fn a_task_woken_while_it_runs_is_polled_once_more() {
     ));
     run(&executor);
     assert_eq!(polls.get(), 2);
-    assert_eq!(executor.counters().wakes_local, 1);
+    assert_eq!(executor.meter().tasks.read().wakes_local, 1);
 }
 
 #[test]
@@ -61,15 +61,15 @@ fn a_run_pauses_when_asked_and_goes_on_later() {
         drop(spawn(&executor, async {}));
     }
     let mut asked = 0;
-    let end = executor.run(|| {
+    let end = executor.run(|_| {
         asked += 1;
         asked == 2
     });
     assert_eq!(end, RunEnd::Paused);
-    assert_eq!(executor.counters().polls, 64);
+    assert_eq!(executor.meter().tasks.read().polls, 64);
     assert!(executor.has_ready());
-    assert_eq!(executor.run(|| false), RunEnd::Empty);
-    assert_eq!(executor.counters().completed, 100);
+    assert_eq!(executor.run(|_| false), RunEnd::Empty);
+    assert_eq!(executor.meter().tasks.read().completed, 100);
     assert_eq!(executor.live(), 0);
 }
 
@@ -81,9 +81,9 @@ fn a_task_that_always_yields_can_be_paused() {
             yield_now().await;
         }
     });
-    assert_eq!(executor.run(|| true), RunEnd::Paused);
+    assert_eq!(executor.run(|_| true), RunEnd::Paused);
     handle.abort();
-    assert_eq!(executor.run(|| false), RunEnd::Empty);
+    assert_eq!(executor.run(|_| false), RunEnd::Empty);
     assert!(block_on(&executor, handle).unwrap_err().is_cancelled());
 }
 
@@ -115,6 +115,7 @@ fn ids_are_unique_and_names_are_kept() {
     let named = first.spawn(
         async { current().unwrap() },
         Some("acceptor"),
+        None,
         Location::caller(),
     );
     assert_eq!(named.name(), Some("acceptor"));
@@ -270,7 +271,7 @@ fn an_executor_does_not_run_within_itself() {
     let executor = Rc::new(executor());
     let inner = Rc::clone(&executor);
     let handle = spawn(&executor, async move {
-        let run = catch_unwind(AssertUnwindSafe(|| inner.run(|| false))).is_err();
+        let run = catch_unwind(AssertUnwindSafe(|| inner.run(|_| false))).is_err();
         let shutdown = catch_unwind(AssertUnwindSafe(|| inner.shutdown())).is_err();
         (run, shutdown)
     });
@@ -300,13 +301,13 @@ fn two_executors_nest_on_one_thread() {
             assert_ne!(before, inner_id);
             assert_eq!(current().unwrap().id(), before);
         });
-        assert_eq!(outer.run(|| false), RunEnd::Empty);
+        assert_eq!(outer.run(|_| false), RunEnd::Empty);
         assert!(work.is_finished());
         assert!(!waiting.is_finished());
         assert!(outer.inbox_pending());
         run(&outer);
         assert!(waiting.is_finished());
-        assert_eq!(outer.counters().wakes_remote, 1);
+        assert_eq!(outer.meter().tasks.read().wakes_remote, 1);
     }
     census.end(0);
 }

@@ -37,17 +37,17 @@ impl Unpark for Bell {
 }
 
 fn executor() -> Executor {
-    Executor::new(Arc::new(Bell::default()))
+    Executor::new(Arc::new(Bell::default()), Arc::default())
 }
 
 #[track_caller]
 fn spawn<F: Future + 'static>(executor: &Executor, future: F) -> JoinHandle<F::Output> {
-    executor.spawn(future, None, Location::caller())
+    executor.spawn(future, None, None, Location::caller())
 }
 
 fn run(executor: &Executor) {
     executor.drain_inbox();
-    assert_eq!(executor.run(|| false), RunEnd::Empty);
+    assert_eq!(executor.run(|_| false), RunEnd::Empty);
 }
 
 /// Runs a future to its end, which must come without outside help.

@@ -133,7 +133,7 @@ fn a_remote_spawn_gives_its_output_to_another_thread() {
     run(&executor);
     assert_eq!(waiter.join().unwrap().unwrap(), (21, here));
     assert_eq!(
-        executor.counters().merges,
+        executor.meter().tasks.read().merges,
         0,
         "its own waker was dropped before the end"
     );

@@ -79,7 +79,7 @@ fn no_wake_from_two_threads_is_lost_to_a_sleeping_owner() {
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(1, |now| u64::from(now.subsec_nanos()) | 1);
     println!("seed {seed}");
-    let executor = Executor::new(Arc::new(Unparker(thread::current())));
+    let executor = Executor::new(Arc::new(Unparker(thread::current())), Arc::default());
     let lines: Vec<Arc<Line>> = (0..TASKS).map(|_| Arc::default()).collect();
     let handles: Vec<_> = lines
         .iter()
@@ -93,7 +93,7 @@ fn no_wake_from_two_threads_is_lost_to_a_sleeping_owner() {
                 }
                 Poll::Pending
             });
-            executor.spawn(task, None, Location::caller())
+            executor.spawn(task, None, None, Location::caller())
         })
         .collect();
     let threads: Vec<_> = (1..3)
@@ -109,7 +109,7 @@ fn no_wake_from_two_threads_is_lost_to_a_sleeping_owner() {
     };
     executor.block_on_root(all, Location::caller(), |view| {
         executor.drain_inbox();
-        let _end = executor.run(|| false);
+        let _end = executor.run(|_| false);
         if !view.is_done() && executor.prepare_park() {
             thread::park();
             executor.unparked();

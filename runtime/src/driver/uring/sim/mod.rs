@@ -208,7 +208,12 @@ impl World {
             ..DriverReport::poll(String::new(), config.choice)
         };
         let pool = Pool::new(PoolConfig::default());
-        Driver::over((backend, report, features), config, pool)
+        Driver::over(
+            (backend, report, features),
+            config,
+            pool,
+            std::sync::Arc::default(),
+        )
     }
 
     /// What the driver was seen to do wrong.

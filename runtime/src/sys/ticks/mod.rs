@@ -1,0 +1,40 @@
+//! A clock that is cheap enough to be read after every poll of a task.
+//!
+//! [`now`] counts in a unit of the machine's own, which a [`Scale`] converts. It is for measuring how
+//! long things take, and for nothing that must be right to the tick: deadlines are kept by the monotonic
+//! clock. On x86-64 it is the time stamp counter, which has kept one rate on every processor since 2008;
+//! elsewhere it is the monotonic clock itself.
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[path = "x86_64.rs"]
+mod counter;
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[path = "monotonic.rs"]
+mod counter;
+
+pub(crate) use counter::{Scale, now};
+
+#[cfg(test)]
+mod tests {
+    use super::{Scale, now};
+    use std::time::Instant;
+
+    #[test]
+    fn ticks_measure_what_the_clock_measures() {
+        let scale = Scale::of_this_machine();
+        let (clock, ticks) = (Instant::now(), now());
+        while clock.elapsed().as_millis() < 5 {}
+        let by_clock = clock.elapsed().as_nanos();
+        let by_ticks = u128::from(scale.ns(now() - ticks));
+        // Whoever is put off the processor between two readings is late, and the machine is shared.
+        assert!(
+            by_ticks * 10 > by_clock * 9,
+            "{by_ticks} ns, not {by_clock}"
+        );
+        assert!(
+            by_clock * 10 > by_ticks * 7,
+            "{by_ticks} ns, not {by_clock}"
+        );
+        assert!(scale.ns(scale.ticks(1_000_000)).abs_diff(1_000_000) < 10);
+    }
+}

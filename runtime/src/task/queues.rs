@@ -1,0 +1,233 @@
+//! The run queues of a shard, one for each scheduling class, and who is next.
+//!
+//! A bit for each queue tells whether it holds something, so that with one class in use the choice is one
+//! instruction. Among several the rule is this:
+//!
+//! - Each class has an account of *virtual time*: the ticks it has run, divided by its shares. Who has the
+//!   least goes first (weighted fair queueing). A class that was idle starts from where the others are: it
+//!   has saved nothing up.
+//! - A class with a latency goal goes before those without, unless its account is ahead of theirs by more
+//!   than [`BURST_NS`]; among several of these, the tightest goal goes first.
+//! - A class keeps the processor for a [slice](Queues::slice_ticks), and gives it back early when one with
+//!   a goal has something to do.
+
+use std::time::Duration;
+
+use super::class::Class;
+use super::header::Task;
+use super::lists::RunQueue;
+use crate::metrics::{CLASSES, Meter};
+use crate::shim::Cell;
+
+/// How far a class with a goal may run ahead of its share before it waits like the others.
+const BURST_NS: u64 = 5_000_000;
+
+/// How long a class runs before another one has its turn, none having a goal.
+const SLICE_NS: u64 = 200_000;
+
+/// How long a class without a goal runs where another has one: the part of the goal that it may cost.
+const GOAL_PART: u32 = 8;
+
+/// The shortest slice: below this, choosing costs as much as running.
+const SLICE_NS_MIN: u64 = 10_000;
+
+/// One part of a virtual tick: shares divide this.
+const UNIT: u64 = 1 << 16;
+
+#[derive(Debug)]
+struct Account {
+    queue: RunQueue,
+    /// Virtual ticks used.
+    used: Cell<u64>,
+    /// Virtual ticks for each real one, in units of 1 / 65536; zero until it is first used.
+    rate: Cell<u64>,
+    /// Its goal in ticks; none is `u64::MAX`.
+    goal: Cell<u64>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Queues {
+    /// Classes whose queue holds something.
+    ready: Cell<u32>,
+    /// Classes with a latency goal.
+    urgent: Cell<u32>,
+    accounts: [Account; CLASSES],
+    /// The virtual time that a class starts from which was idle.
+    floor: Cell<u64>,
+    slice_ticks: Cell<u64>,
+    burst: Cell<u64>,
+}
+
+#[inline]
+fn bit(class: Class) -> u32 {
+    1 << class.number()
+}
+
+impl Queues {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let queues = Self {
+            ready: Cell::new(0),
+            urgent: Cell::new(0),
+            accounts: std::array::from_fn(|_| Account {
+                queue: RunQueue::new(),
+                used: Cell::new(0),
+                rate: Cell::new(0),
+                goal: Cell::new(u64::MAX),
+            }),
+            floor: Cell::new(0),
+            slice_ticks: Cell::new(meter.ticks(SLICE_NS)),
+            burst: Cell::new(meter.ticks(BURST_NS)),
+        };
+        queues.open(Class::DEFAULT, meter);
+        queues
+    }
+
+    /// Gets ready for tasks of a class.
+    #[cold]
+    fn open(&self, class: Class, meter: &Meter) {
+        let account = &self.accounts[class.index()];
+        account
+            .rate
+            .set((100 * UNIT / u64::from(class.shares())).max(1));
+        if let Some(goal) = class.goal() {
+            let goal_ns = |goal: Duration| u64::try_from(goal.as_nanos()).unwrap_or(u64::MAX);
+            account.goal.set(meter.ticks(goal_ns(goal)));
+            self.urgent.set(self.urgent.get() | bit(class));
+            let slice_ns = goal_ns(goal / GOAL_PART).clamp(SLICE_NS_MIN, SLICE_NS);
+            let slice_ticks = meter.ticks(slice_ns);
+            self.slice_ticks
+                .set(self.slice_ticks.get().min(slice_ticks));
+        }
+    }
+
+    /// Says that a task of this class is about to be spawned here.
+    #[inline]
+    pub(super) fn expect(&self, class: Class, meter: &Meter) {
+        if self.accounts[class.index()].rate.get() == 0 {
+            self.open(class, meter);
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.get() == 0
+    }
+
+    /// Puts a task at the back of its class; the caller has just set SCHEDULED.
+    #[inline]
+    pub(super) fn push(&self, task: Task) {
+        let class = Class::from_number(task.class.get());
+        let account = &self.accounts[class.index()];
+        account.queue.push(task);
+        let ready = self.ready.get();
+        if ready & bit(class) == 0 {
+            self.ready.set(ready | bit(class));
+            account.used.set(account.used.get().max(self.floor.get()));
+        }
+    }
+
+    /// The task at the front of a class.
+    #[inline]
+    pub(super) fn front(&self, class: Class) -> Option<Task> {
+        self.accounts[class.index()].queue.front()
+    }
+
+    /// Takes the task at the front of a class; the caller clears SCHEDULED.
+    #[inline]
+    pub(super) fn pop(&self, class: Class) -> Option<Task> {
+        let queue = &self.accounts[class.index()].queue;
+        let task = queue.pop();
+        if queue.is_empty() {
+            self.ready.set(self.ready.get() & !bit(class));
+        }
+        task
+    }
+
+    /// Takes any task.
+    pub(super) fn pop_any(&self) -> Option<Task> {
+        self.pop(self.pick()?)
+    }
+
+    /// Whose turn it is.
+    #[inline]
+    pub(super) fn pick(&self) -> Option<Class> {
+        let ready = self.ready.get();
+        if ready.is_power_of_two() {
+            return Some(Class::from_number(lowest(ready)));
+        }
+        (ready != 0).then(|| self.choose(ready))
+    }
+
+    #[cold]
+    fn choose(&self, ready: u32) -> Class {
+        let least = self.least_used(ready);
+        let limit = self.accounts[least.index()]
+            .used
+            .get()
+            .saturating_add(self.burst.get());
+        let urgent = classes(ready & self.urgent.get())
+            .filter(|class| self.accounts[class.index()].used.get() <= limit)
+            .min_by_key(|class| self.accounts[class.index()].goal.get());
+        urgent.unwrap_or(least)
+    }
+
+    fn least_used(&self, ready: u32) -> Class {
+        classes(ready)
+            .min_by_key(|class| self.accounts[class.index()].used.get())
+            .expect("some class is ready")
+    }
+
+    /// Whether a class should give way before its slice is over: another one has a goal to keep.
+    #[inline]
+    pub(super) fn must_give_way(&self, class: Class) -> bool {
+        let others = self.ready.get() & self.urgent.get() & !bit(class);
+        others != 0 && self.choose(self.ready.get() | bit(class)) != class
+    }
+
+    /// How long a class may run in one go.
+    #[inline]
+    pub(super) fn slice_ticks(&self) -> u64 {
+        self.slice_ticks.get()
+    }
+
+    /// Whether some class has a goal that this one could stand in the way of.
+    #[inline]
+    pub(super) fn is_behind_a_goal(&self, class: Class) -> bool {
+        self.urgent.get() & !bit(class) != 0 && self.urgent.get() & bit(class) == 0
+    }
+
+    /// Charges a class for what it has used.
+    #[inline]
+    pub(super) fn charge(&self, class: Class, ticks: u64) {
+        let account = &self.accounts[class.index()];
+        let virtual_ticks = ticks.saturating_mul(account.rate.get()) / UNIT;
+        let used = account.used.get().saturating_add(virtual_ticks);
+        account.used.set(used);
+        // Whoever comes from idleness starts where the least used of the busy ones stands.
+        let ready = self.ready.get() | bit(class);
+        self.floor.set(if ready.is_power_of_two() {
+            used
+        } else {
+            self.accounts[self.least_used(ready).index()].used.get()
+        });
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "below 32")]
+#[inline]
+fn lowest(bits: u32) -> u8 {
+    bits.trailing_zeros() as u8
+}
+
+/// The classes of a set.
+fn classes(mut set: u32) -> impl Iterator<Item = Class> {
+    std::iter::from_fn(move || {
+        if set == 0 {
+            return None;
+        }
+        let class = Class::from_number(lowest(set));
+        set &= set - 1;
+        Some(class)
+    })
+}
