@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use crate::context::Context;
 use crate::panics::contain;
 use crate::pool::Ticket;
-use crate::task::JoinError;
+use crate::task::{JoinError, Wait, waiting};
 
 struct Outcome<T> {
     result: Option<Result<T, JoinError>>,
@@ -84,6 +84,7 @@ impl<T> Future for BlockingHandle<T> {
             old = outcome.waker.replace(cx.waker().clone());
         }
         drop(old);
+        waiting(Wait::Blocking);
         Poll::Pending
     }
 }

@@ -1,12 +1,14 @@
 //! Every setting, its default and the reason for it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::driver::{Choice, Config, Mask};
 use crate::pool::PoolConfig;
 use crate::runtime::{Runtime, Settings};
 use crate::shard::Shards;
+use crate::watch::{Stall, WatchConfig};
 
 /// Settings of a runtime. The defaults are right for most.
 #[derive(Clone, Debug)]
@@ -42,6 +44,12 @@ impl Builder {
                 },
                 grace: Duration::from_secs(1),
                 virtual_time: false,
+                // Nothing that a shard does well takes this long, and a busy machine is not to blame:
+                // time without a processor does not count.
+                watch: WatchConfig {
+                    threshold: Duration::from_millis(100),
+                    handler: None,
+                },
             },
             shards: None,
             environment: true,
@@ -96,6 +104,23 @@ impl Builder {
     /// How long a shutdown waits for the kernel to let go of cancelled operations (1 s).
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
+        self
+    }
+
+    /// How long a poll may last before its task is reported for holding up the shard (100 ms). Zero
+    /// watches nothing.
+    ///
+    /// A thread of the process looks at its shards four times within that; while all of them are idle
+    /// it sleeps.
+    pub fn stall_threshold(mut self, threshold: Duration) -> Self {
+        self.settings.watch.threshold = threshold;
+        self
+    }
+
+    /// What hears of stalls, on the watching thread; by default, a line on standard error. For each
+    /// shard it is called five times a minute at most.
+    pub fn on_stall(mut self, hear: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
+        self.settings.watch.handler = Some(Arc::new(hear));
         self
     }
 

@@ -30,11 +30,13 @@ use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::driver::{Code, Config, Driver, DriverReport, Unparker};
+use crate::dump::tasks_of;
 use crate::executor::{Executor, Remote, RootView, Unpark};
 use crate::metrics::{DriverStats, Meter, Metrics, TaskStats};
 use crate::pool::{Pool, PoolConfig};
 use crate::task::{Class, JoinHandle, TaskInfo, TaskMeta};
 use crate::time::{Clock, Timers};
+use crate::watch::{self, WatchConfig, Watched};
 
 impl Unpark for Unparker {
     fn unpark(&self) {
@@ -51,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     pub(crate) grace: Duration,
     pub(crate) virtual_time: bool,
+    pub(crate) watch: WatchConfig,
 }
 
 /// The part of the budget after which tasks make room for operations that wait.
@@ -80,6 +83,7 @@ pub struct Runtime {
     running: Cell<Option<&'static Location<'static>>>,
     /// Whether the pool ends with this runtime.
     own_pool: bool,
+    watched: Option<Arc<Watched>>,
 }
 
 impl fmt::Debug for Runtime {
@@ -108,6 +112,7 @@ impl Runtime {
         say_once(driver.report());
         let bell = Arc::new(driver.unparker());
         let executor = Rc::new(Executor::new(bell, Arc::clone(&meter)));
+        let watched = watch::watch(executor.remote(), &settings.watch);
         let remote = executor.remote();
         driver.set_offload_notify(Arc::new(move || remote.ring()));
         let clock = if settings.virtual_time {
@@ -136,6 +141,7 @@ impl Runtime {
             short_waits: Cell::new(0),
             running: Cell::new(None),
             own_pool: false,
+            watched,
         })
     }
 
@@ -207,14 +213,10 @@ impl Runtime {
         self.context.executor.set_unhandled(Box::new(hook));
     }
 
-    /// Every live task.
+    /// Every live task, the oldest first.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskInfo> {
-        let mut tasks = Vec::new();
-        self.context
-            .executor
-            .for_each_task(&mut |task| tasks.push(task));
-        tasks
+        tasks_of(&self.context)
     }
 
     /// What this shard has counted and measured since its start.
@@ -232,6 +234,9 @@ impl Runtime {
         self.meter.turns.ticks.bump();
         executor.drain_inbox();
         self.timers.advance();
+        if self.watched.is_some() && executor.has_ready() {
+            watch::rouse_if_asleep();
+        }
         let _end = executor.run(|batch| {
             let spent = batch.ended.wrapping_sub(started);
             spent >= self.budget

@@ -14,11 +14,12 @@ use std::thread;
 use std::time::Duration;
 
 use crate::context::spawn;
+use crate::dump::tasks;
 use crate::executor::Remote;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::runtime::{Runtime, Settings, read_meter};
-use crate::task::{JoinError, RemoteJoinHandle};
+use crate::task::{JoinError, RemoteJoinHandle, TaskInfo};
 
 /// A shard's number, from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,20 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         read_meter(self.remote.meter())
+    }
+
+    /// Every live task of the shard, the oldest first; asked of the shard, so it waits while that is
+    /// stuck.
+    ///
+    /// # Errors
+    ///
+    /// That the shard has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is changed.
+    pub async fn tasks(&self) -> Result<Vec<TaskInfo>, JoinError> {
+        self.spawn(|| async { tasks() }).await
     }
 
     /// Runs a plain call on the shard's thread, between tasks.

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["driver", "pool"],
     &["executor"],
     &["context"],
-    &["op"],
+    &["op", "dump", "watch"],
     &["blocking", "time", "signal", "process", "sync", "group"],
     &["runtime", "builder", "shard"],
     &["lib"],

@@ -32,11 +32,6 @@ macro_rules! named {
                 Self::ALL.iter().copied().find(|member| member.name() == name)
             }
 
-            /// The position in [`ALL`](Self::ALL).
-            pub(crate) const fn index(self) -> usize {
-                self as usize
-            }
-
             const fn bit(self) -> u64 {
                 1 << (self as u32)
             }
@@ -209,6 +204,14 @@ impl fmt::Debug for Mask {
             .filter(|c| self.has_code(**c))
             .map(|c| c.name());
         f.debug_set().entries(features.chain(codes)).finish()
+    }
+}
+
+impl Code {
+    /// The position in [`ALL`](Self::ALL).
+    #[inline]
+    pub(crate) const fn index(self) -> usize {
+        self as usize
     }
 }
 

@@ -62,7 +62,7 @@ use crate::metrics::{DriverStats, Meter};
 use crate::panics::discard_panic;
 use crate::pool::Pool;
 use crate::shim::planted;
-use crate::sys::RawSource;
+use crate::sys::{RawSource, describe};
 use offload::Offload;
 use slots::{Delivered, Orphaned, Slots};
 
@@ -543,10 +543,20 @@ impl Driver {
             || each!(&mut *self.0.backend.borrow_mut(), backend => backend.is_waited_for())
     }
 
-    /// Shows each operation in flight that somebody waits for: its kind, its source, when it was
-    /// submitted in the meter's ticks, and who waits. `show` comes back to the driver for nothing.
-    pub(crate) fn for_each_waiter(&self, show: impl FnMut(Code, Option<RawSource>, u64, &Waker)) {
-        self.0.slots.for_each_waiter(show);
+    /// Shows each operation in flight that somebody waits for: its kind, what people call its source, how
+    /// long ago it was submitted, and who waits. `show` comes back to the driver for nothing.
+    pub(crate) fn for_each_waiter(
+        &self,
+        mut show: impl FnMut(Code, Option<String>, Duration, &Waker),
+    ) {
+        let now = self.0.meter.look();
+        self.0
+            .slots
+            .for_each_waiter(|code, source, submitted, waker| {
+                let age_ns = self.0.meter.ns_between(submitted, now);
+                let source = source.map(describe);
+                show(code, source, Duration::from_nanos(age_ns), waker);
+            });
     }
 
     /// Whether pool results wait; part of the check between announcing a park and parking.

@@ -45,6 +45,11 @@ impl Remote {
         self.owner.meter()
     }
 
+    /// The name of the executor's thread.
+    pub(crate) fn thread_name(&self) -> &str {
+        self.owner.thread_name()
+    }
+
     /// The task whose poll is on the stack, and where it was spawned.
     pub(crate) fn running(&self) -> Option<(TaskId, &'static Location<'static>)> {
         self.owner.running()

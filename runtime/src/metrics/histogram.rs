@@ -21,11 +21,9 @@ const BUCKETS: usize = (40 - SUB_BITS as usize + 1) * SUB;
 fn bucket_of(value: u64) -> usize {
     let value = value.min(VALUE_MAX);
     if value < SUB as u64 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 32")]
         return value as usize;
     }
     let shift = value.ilog2() - SUB_BITS;
-    #[expect(clippy::cast_possible_truncation, reason = "below 64, by the shift")]
     let within = (value >> shift) as usize;
     ((shift as usize) << SUB_BITS) + within
 }

@@ -6,17 +6,18 @@
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED};
+pub(crate) use unix::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED, describe};
 #[cfg(unix)]
 pub use unix::{RawSource, Source};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(crate) use windows::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED};
+pub(crate) use windows::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED, describe};
 #[cfg(windows)]
 pub use windows::{RawSource, Source};
 
+pub(crate) mod thread;
 pub(crate) mod ticks;
 
 #[cfg(target_os = "linux")]

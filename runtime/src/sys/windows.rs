@@ -48,3 +48,8 @@ pub(crate) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<us
 pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
     file.seek_write(buf, offset)
 }
+
+/// What people call a source.
+pub(crate) fn describe(source: RawSource) -> String {
+    format!("socket {source}")
+}

@@ -157,21 +157,24 @@ impl ClassBuilder {
     pub fn register(self) -> Result<Class, ClassError> {
         static REGISTER: Mutex<()> = Mutex::new(());
         let _one_at_a_time = REGISTER.lock().unwrap_or_else(PoisonError::into_inner);
-        for index in 1..CLASSES {
-            match SPECS[index].get() {
-                Some(spec) if *spec == self.0 => return Ok(Class::from_index(index)),
-                Some(spec) if spec.name == self.0.name => {
-                    return Err(ClassError::Differs(self.0.name));
-                }
-                Some(_) => {}
-                None => {
-                    SPECS[index].get_or_init(|| self.0);
-                    return Ok(Class::from_index(index));
-                }
+        place(&SPECS, self.0).map(Class::from_index)
+    }
+}
+
+/// Puts a class in the first free place, unless it is there already. One caller at a time.
+fn place(places: &[OnceLock<Spec>], spec: Spec) -> Result<usize, ClassError> {
+    for (index, place) in places.iter().enumerate().skip(1) {
+        match place.get() {
+            Some(known) if *known == spec => return Ok(index),
+            Some(known) if known.name == spec.name => return Err(ClassError::Differs(spec.name)),
+            Some(_) => {}
+            None => {
+                place.get_or_init(|| spec);
+                return Ok(index);
             }
         }
-        Err(ClassError::Full(self.0.name))
     }
+    Err(ClassError::Full(spec.name))
 }
 
 /// Why there is no such class.
@@ -201,3 +204,37 @@ impl fmt::Display for ClassError {
 }
 
 impl Error for ClassError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClassError, Spec, place};
+    use std::sync::OnceLock;
+
+    fn spec(name: &str, shares: u32) -> Spec {
+        Spec {
+            name: name.to_owned(),
+            shares,
+            goal: None,
+        }
+    }
+
+    #[test]
+    fn a_class_has_one_place_and_one_description() {
+        let places: [OnceLock<Spec>; 4] = Default::default();
+        assert_eq!(place(&places, spec("a", 1)), Ok(1));
+        assert_eq!(place(&places, spec("b", 1)), Ok(2));
+        assert_eq!(place(&places, spec("a", 1)), Ok(1));
+        let differs = place(&places, spec("b", 2));
+        assert_eq!(differs, Err(ClassError::Differs("b".to_owned())));
+        assert_eq!(place(&places, spec("c", 1)), Ok(3));
+        assert_eq!(
+            place(&places, spec("d", 1)),
+            Err(ClassError::Full("d".to_owned()))
+        );
+        assert_eq!(place(&places, spec("c", 1)), Ok(3));
+        assert!(
+            places[0].get().is_none(),
+            "the default class has no description"
+        );
+    }
+}

@@ -27,6 +27,7 @@ use std::task::Waker;
 
 use super::cells::Class;
 use super::meta::{TaskId, TaskMeta};
+use super::names::Name;
 use super::owner::{Owner, OwnerRef};
 use super::state::State;
 use crate::shim::{AtomicBool, AtomicI64, AtomicPtr, Cell, Witness};
@@ -113,7 +114,7 @@ pub(crate) struct Header {
     /// Whom to wake on completion.
     pub(super) join_waker: Cell<Option<Waker>>,
     /// One word while there is no name. Dropped with the cell.
-    pub(super) name: Option<Box<Arc<str>>>,
+    pub(super) name: Option<Box<Name>>,
     pub(super) location: &'static Location<'static>,
     pub(super) witness: Witness,
 }
@@ -142,7 +143,7 @@ impl Header {
         vtable: &'static VTable,
         owner: OwnerRef,
         id: TaskId,
-        name: Option<Box<Arc<str>>>,
+        name: Option<Box<Name>>,
         location: &'static Location<'static>,
         now: u64,
     ) -> Self {
@@ -192,7 +193,7 @@ impl Header {
     pub(super) fn meta(&self) -> TaskMeta {
         TaskMeta {
             id: Some(self.id),
-            name: self.name.as_deref().cloned(),
+            name: self.name.as_ref().map(|name| Arc::clone(name.text())),
             location: self.location,
         }
     }

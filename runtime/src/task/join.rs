@@ -72,7 +72,7 @@ impl<T> JoinHandle<T> {
 
     /// The name the task was given.
     pub fn name(&self) -> Option<&str> {
-        self.task.name.as_deref().map(|name| &**name)
+        self.task.name.as_ref().map(|name| &**name.text())
     }
 
     /// The task's id, name and spawn location.

@@ -169,6 +169,7 @@ impl LocalOwner {
             polls: task.polls.get(),
             busy: Duration::from_nanos(meter.ns(task.busy.get())),
             waits: Wait::from_number(task.waits.get()),
+            operations: Vec::new(),
         };
         owner.local().tasks.iter().map(info).collect()
     }

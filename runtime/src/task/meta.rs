@@ -108,6 +108,38 @@ pub enum TaskState {
     Idle,
 }
 
+/// An operation that a task waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Awaited {
+    /// Its kind, by the kernel's name.
+    pub name: &'static str,
+    /// The descriptor that it is about.
+    pub descriptor: Option<String>,
+    /// How long ago it was submitted.
+    pub age: Duration,
+}
+
+impl Awaited {
+    pub(crate) fn new(name: &'static str, descriptor: Option<String>, age: Duration) -> Self {
+        Self {
+            name,
+            descriptor,
+            age,
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        if let Some(descriptor) = &self.descriptor {
+            write!(f, " on {descriptor}")?;
+        }
+        write!(f, " for {:.1?}", self.age)
+    }
+}
+
 /// One live task, as a listing shows it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -124,6 +156,32 @@ pub struct TaskInfo {
     pub polls: u32,
     /// Time spent in its polls.
     pub busy: Duration,
-    /// What it waits for, as far as it has said.
+    /// What it waits for beside operations, as far as it has said.
     pub waits: Option<Wait>,
+    /// The operations that it waits for.
+    pub operations: Vec<Awaited>,
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            TaskState::Running => "running",
+            TaskState::Scheduled => "ready to run",
+            TaskState::Idle => "waiting",
+        };
+        write!(f, "{}: {state}", self.meta)?;
+        if self.state == TaskState::Idle {
+            let operations = self.operations.iter().map(ToString::to_string);
+            let waits = self.waits.iter().map(ToString::to_string);
+            let all: Vec<String> = operations.chain(waits).collect();
+            if !all.is_empty() {
+                write!(f, " for {}", all.join(", "))?;
+            }
+        }
+        write!(
+            f,
+            "; {:.1?} old, {} polls, busy {:.1?}",
+            self.age, self.polls, self.busy
+        )
+    }
 }

@@ -68,6 +68,8 @@ pub(crate) struct Owner {
     unpark: StdArc<dyn Unpark>,
     pub(super) running: RunningCell,
     meter: StdArc<Meter>,
+    /// The name of the thread.
+    thread: String,
     local: Local,
 }
 
@@ -315,6 +317,10 @@ impl LocalOwner {
             unpark,
             running: RunningCell::new(),
             meter: StdArc::clone(&meter),
+            thread: std::thread::current()
+                .name()
+                .unwrap_or("a thread")
+                .to_owned(),
             local: Local {
                 queues: Queues::new(&meter),
                 tasks: TaskList::new(),
@@ -403,6 +409,11 @@ impl SharedOwner {
     /// What the owner counts and measures.
     pub(crate) fn meter(&self) -> &StdArc<Meter> {
         &self.0.meter
+    }
+
+    /// The name of the owner's thread.
+    pub(crate) fn thread_name(&self) -> &str {
+        &self.0.thread
     }
 
     /// The task whose poll is on the stack, and where it was spawned.

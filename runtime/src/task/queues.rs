@@ -231,3 +231,84 @@ fn classes(mut set: u32) -> impl Iterator<Item = Class> {
         Some(class)
     })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::executor::Executor;
+    use crate::metrics::Meter;
+    use crate::task::{Class, ClassError, yield_now};
+
+    struct Silent;
+
+    impl crate::task::Unpark for Silent {
+        fn unpark(&self) {}
+    }
+
+    /// Runs a task of each class that yields for ever, each turn of at least so many ticks, until there were
+    /// so many turns. The time that each class was charged with, in nanoseconds.
+    fn charged(classes: &[Class], turns: usize, ticks: u64) -> Vec<u128> {
+        let meter = Arc::new(Meter::new());
+        let executor = Executor::new(Arc::new(Silent), Arc::clone(&meter));
+        let count = Rc::new(Cell::new(0));
+        for &class in classes {
+            let count = Rc::clone(&count);
+            let task = async move {
+                loop {
+                    count.set(count.get() + 1);
+                    // Spends real time, as that is what is charged.
+                    let started = meter_now();
+                    while meter_now() - started < ticks {}
+                    yield_now().await;
+                }
+            };
+            drop(executor.spawn(task, None, Some(class), std::panic::Location::caller()));
+        }
+        while count.get() < turns {
+            let _end = executor.run(|_| count.get() >= turns);
+        }
+        executor.shutdown();
+        let names = Class::all().map(Class::name);
+        let metrics = meter.read(std::iter::empty(), names);
+        let busy = |class: &Class| {
+            let found = metrics.classes.iter().find(|of| of.name == class.name());
+            found.map_or(0, |of| of.busy.as_nanos())
+        };
+        classes.iter().map(busy).collect()
+    }
+
+    fn meter_now() -> u64 {
+        crate::metrics::ticks::now()
+    }
+
+    #[test]
+    fn classes_share_the_time_by_their_shares() -> Result<(), ClassError> {
+        let one = Class::new("queues-one").shares(100).register()?;
+        let three = Class::new("queues-three").shares(300).register()?;
+        let charged = charged(&[one, three], 400, 50_000);
+        let ratio = charged[1] as f64 / charged[0] as f64;
+        // A machine that takes the processor away for long has the last word on a run this short.
+        assert!((2.0..4.5).contains(&ratio), "{charged:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_class_with_a_goal_runs_before_one_without_until_its_share_is_spent()
+    -> Result<(), ClassError> {
+        let plain = Class::new("queues-plain").register()?;
+        let goal = Duration::from_micros(100);
+        let urgent = Class::new("queues-urgent").latency_goal(goal).register()?;
+        // Far below the burst: the urgent task has every turn.
+        // Unless the machine takes the processor away for as long as the burst, three times.
+        let first = (0..3).any(|_| charged(&[plain, urgent], 20, 1_000)[0] == 0);
+        assert!(first, "the plain class had a turn");
+        // Far beyond it: both have their share, which is the same.
+        let many = charged(&[plain, urgent], 1_000, 50_000);
+        assert!(many[0] * 3 > many[1], "{many:?}");
+        Ok(())
+    }
+}

@@ -21,12 +21,12 @@ use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::cells::Class;
 use super::error::JoinError;
 use super::header::{Header, Task, VTable};
+use super::names::Name;
 use super::owner::OwnerRef;
 use super::state::{JOIN_INTEREST, OUTPUT};
 use super::waker;
@@ -60,7 +60,7 @@ pub(super) unsafe fn allocate<F: Future>(
     location: &'static Location<'static>,
 ) -> Task {
     let id = owner.next_id();
-    let name = name.map(|name| Box::new(Arc::from(name)));
+    let name = name.map(|name| Box::new(Name::new(id, name)));
     let now = owner.local().meter.now();
     let cell = owner
         .local()

@@ -16,9 +16,10 @@
 )]
 
 use std::ptr::{self, NonNull};
-use std::task::{RawWaker, RawWakerVTable};
+use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::header::{Header, Task};
+use super::meta::TaskId;
 use super::owner;
 use super::refs;
 use crate::shim::proven;
@@ -56,6 +57,17 @@ unsafe fn local_task(header: NonNull<Header>) -> Option<Task> {
     }
     // SAFETY: this is the owner's thread (Invariant 2); the caller's reference keeps the cell.
     Some(unsafe { Task::from_raw(header) })
+}
+
+/// The task that a waker wakes, if it is a task's.
+pub(crate) fn task_of(waker: &Waker) -> Option<TaskId> {
+    if !ptr::eq(waker.vtable(), &raw const WAKER_VTABLE) {
+        return None;
+    }
+    // SAFETY: the table says that this is a waker of ours.
+    let header = unsafe { header_of(waker.data()) };
+    // SAFETY: the waker's reference keeps the cell (Invariant 1), and the id never changes.
+    Some(unsafe { header.as_ref() }.id)
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {

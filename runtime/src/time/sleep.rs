@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::Timers;
 use super::clock::nanoseconds;
 use super::wheel::Key;
+use crate::task::{Wait, waiting};
 
 /// Waits until an instant of the shard's clock. Made by [`sleep`] and [`sleep_until`].
 #[must_use = "a sleep does nothing until polled"]
@@ -76,6 +77,7 @@ impl Future for Sleep {
             Some(key) if self.timers.rewake(key, cx.waker()) => {}
             _ => self.key = Some(self.timers.insert(self.deadline_ns, cx.waker().clone())),
         }
+        waiting(Wait::Timer);
         Poll::Pending
     }
 }

@@ -1,0 +1,34 @@
+//! Linux: `/proc/self/task/ID/schedstat`.
+
+use std::fs;
+use std::time::Duration;
+
+use super::Accounts;
+
+/// A thread of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadId(i32);
+
+impl ThreadId {
+    /// The calling thread.
+    pub(crate) fn current() -> Self {
+        Self(crate::sys::linux::thread_id())
+    }
+
+    /// The system's number for it.
+    pub(crate) fn number(self) -> i32 {
+        self.0
+    }
+
+    /// Its accounts; none where the kernel keeps none, or the thread is gone.
+    pub(crate) fn accounts(self) -> Option<Accounts> {
+        let path = format!("/proc/self/task/{}/schedstat", self.0);
+        let text = fs::read_to_string(path).ok()?;
+        let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+        let mut next = || Some(Duration::from_nanos(numbers.next()?.ok()?));
+        Some(Accounts {
+            ran: next()?,
+            kept_waiting: next()?,
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! What the system knows of a thread: how long it has run, and how long it was kept from running.
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "other.rs"]
+mod system;
+
+pub(crate) use system::ThreadId;
+
+use std::time::Duration;
+
+/// A reading of a thread's accounts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Accounts {
+    /// Time on a processor.
+    pub(crate) ran: Duration,
+    /// Time in which it could have run and no processor was free for it.
+    pub(crate) kept_waiting: Duration,
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::ThreadId;
+
+    #[test]
+    fn a_thread_that_computes_is_seen_to_run() {
+        let thread = ThreadId::current();
+        let before = thread.accounts().expect("Linux accounts for its threads");
+        let mut sum = 0u64;
+        while thread.accounts().expect("as before").ran <= before.ran {
+            sum = (0..100_000).fold(sum, |sum, i| std::hint::black_box(sum ^ i));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Systems whose accounts of a thread we do not read.
+
+use super::Accounts;
+
+/// A thread of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadId;
+
+impl ThreadId {
+    /// The calling thread.
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    /// No accounts.
+    #[expect(clippy::unused_self, reason = "elsewhere it names the thread")]
+    pub(crate) fn accounts(self) -> Option<Accounts> {
+        None
+    }
+}
