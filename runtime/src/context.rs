@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::driver::Driver;
 use crate::executor::Executor;
 use crate::pool::Pool;
-use crate::task::{Class, JoinHandle};
+use crate::task::{Class, JoinHandle, spawn_here};
 
 /// What the current runtime offers to the code inside it; clones are the same runtime's.
 #[derive(Clone, Debug)]
@@ -117,13 +117,13 @@ impl Drop for Entered {
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[inline]
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
-    let location = Location::caller();
-    CURRENT.with_borrow(|current| match current {
-        Some(context) => context.executor.spawn(future, None, None, location),
-        None => panic!("{NoRuntime}"),
-    })
+    let Ok(handle) = spawn_here(future, Location::caller()) else {
+        panic!("{NoRuntime}");
+    };
+    handle
 }
 
 /// Spawns a task with a name, which reports and listings show.

@@ -64,15 +64,20 @@ impl OwnerRef {
         self.pin();
         let local = self.local();
         local.meter.tasks.spawned.bump();
-        let class = class.unwrap_or_else(|| local.current_class());
-        local.queues.expect(class, &local.meter);
+        let class = match class {
+            None => local.current_class(),
+            Some(class) => {
+                local.queues.expect(class, &local.meter);
+                class
+            }
+        };
         task.class.set(class.number());
         local.tasks.insert(task);
         if local.shut_down.get() {
             task.cancel();
         } else {
             task.state.set(SCHEDULED);
-            local.queues.push(task);
+            local.queues.push_in(class, task);
         }
         task
     }

@@ -223,6 +223,21 @@ impl LocalOwner {
     }
 }
 
+/// Spawns a task on the owner that this thread is inside of; gives the future back if there is none.
+#[inline]
+pub(crate) fn spawn_here<F: Future + 'static>(
+    future: F,
+    location: &'static Location<'static>,
+) -> Result<JoinHandle<F::Output>, F> {
+    let Some(owner) = owner::current_owner() else {
+        return Err(future);
+    };
+    // SAFETY: the future is `'static`, hence its output too.
+    let task = unsafe { owner.spawn(future, None, None, location) };
+    // SAFETY: the task was spawned just now, for this type of output.
+    Ok(unsafe { JoinHandle::new(task) })
+}
+
 /// The id, name and spawn location of the task whose poll is on the stack; none outside a task.
 #[must_use]
 pub fn current() -> Option<TaskMeta> {

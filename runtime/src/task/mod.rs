@@ -115,7 +115,7 @@ pub use self::wait::Wait;
 pub use self::yield_now::{YieldIfNeeded, YieldNow, yield_if_needed, yield_now};
 
 pub(crate) use self::lifecycle::Batch;
-pub(crate) use self::local::RootView;
+pub(crate) use self::local::{RootView, spawn_here};
 pub(crate) use self::messages::Message;
 pub(crate) use self::names::name_of;
 pub(crate) use self::owner::{EnterGuard, LocalOwner, SharedOwner, Unpark};

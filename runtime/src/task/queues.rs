@@ -86,7 +86,7 @@ impl Queues {
     /// Gets ready for tasks of a class.
     #[cold]
     fn open(&self, class: Class, meter: &Meter) {
-        let account = &self.accounts[class.index()];
+        let account = self.account(class);
         account
             .rate
             .set((100 * UNIT / u64::from(class.shares())).max(1));
@@ -101,10 +101,16 @@ impl Queues {
         }
     }
 
+    #[inline]
+    fn account(&self, class: Class) -> &Account {
+        // Spares the check that the number is that of a class, as all are.
+        &self.accounts[class.index() % CLASSES]
+    }
+
     /// Says that a task of this class is about to be spawned here.
     #[inline]
     pub(super) fn expect(&self, class: Class, meter: &Meter) {
-        if self.accounts[class.index()].rate.get() == 0 {
+        if self.account(class).rate.get() == 0 {
             self.open(class, meter);
         }
     }
@@ -117,8 +123,13 @@ impl Queues {
     /// Puts a task at the back of its class; the caller has just set SCHEDULED.
     #[inline]
     pub(super) fn push(&self, task: Task) {
-        let class = Class::from_number(task.class.get());
-        let account = &self.accounts[class.index()];
+        self.push_in(Class::from_number(task.class.get()), task);
+    }
+
+    /// As [`push`](Self::push), for who knows the class.
+    #[inline]
+    pub(super) fn push_in(&self, class: Class, task: Task) {
+        let account = self.account(class);
         account.queue.push(task);
         let ready = self.ready.get();
         if ready & bit(class) == 0 {
@@ -130,13 +141,13 @@ impl Queues {
     /// The task at the front of a class.
     #[inline]
     pub(super) fn front(&self, class: Class) -> Option<Task> {
-        self.accounts[class.index()].queue.front()
+        self.account(class).queue.front()
     }
 
     /// Takes the task at the front of a class; the caller clears SCHEDULED.
     #[inline]
     pub(super) fn pop(&self, class: Class) -> Option<Task> {
-        let queue = &self.accounts[class.index()].queue;
+        let queue = &self.account(class).queue;
         let task = queue.pop();
         if queue.is_empty() {
             self.ready.set(self.ready.get() & !bit(class));
@@ -162,19 +173,20 @@ impl Queues {
     #[cold]
     fn choose(&self, ready: u32) -> Class {
         let least = self.least_used(ready);
-        let limit = self.accounts[least.index()]
+        let limit = self
+            .account(least)
             .used
             .get()
             .saturating_add(self.burst.get());
         let urgent = classes(ready & self.urgent.get())
-            .filter(|class| self.accounts[class.index()].used.get() <= limit)
-            .min_by_key(|class| self.accounts[class.index()].goal.get());
+            .filter(|class| self.account(*class).used.get() <= limit)
+            .min_by_key(|class| self.account(*class).goal.get());
         urgent.unwrap_or(least)
     }
 
     fn least_used(&self, ready: u32) -> Class {
         classes(ready)
-            .min_by_key(|class| self.accounts[class.index()].used.get())
+            .min_by_key(|class| self.account(*class).used.get())
             .expect("some class is ready")
     }
 
@@ -200,7 +212,7 @@ impl Queues {
     /// Charges a class for what it has used.
     #[inline]
     pub(super) fn charge(&self, class: Class, ticks: u64) {
-        let account = &self.accounts[class.index()];
+        let account = self.account(class);
         let virtual_ticks = ticks.saturating_mul(account.rate.get()) / UNIT;
         let used = account.used.get().saturating_add(virtual_ticks);
         account.used.set(used);
@@ -209,7 +221,7 @@ impl Queues {
         self.floor.set(if ready.is_power_of_two() {
             used
         } else {
-            self.accounts[self.least_used(ready).index()].used.get()
+            self.account(self.least_used(ready)).used.get()
         });
     }
 }
