@@ -1,11 +1,14 @@
-//! Attributes: `#[annulet::main]` and `#[annulet::test]`.
+//! Macros: `#[annulet::main]`, `#[annulet::test]` and what stands behind `select!`.
 //!
-//! Both leave the `async fn` whole, inside a plain `fn` of its name, so that errors in its body point
-//! where they do without the attribute; what else there is to do stands in the facade's functions.
+//! The attributes leave the `async fn` whole, inside a plain `fn` of its name, so that errors in its
+//! body point where they do without the attribute; what else there is to do stands in the facade's
+//! functions.
 #![forbid(unsafe_code)]
 
 mod expand;
 mod options;
+mod pattern;
+mod select;
 
 use proc_macro::TokenStream;
 
@@ -79,4 +82,12 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::test(arguments.into(), item.into()).into()
+}
+
+/// What `annulet::select!` calls, with the path of the runtime in front. No part of the promised
+/// interface.
+#[doc(hidden)]
+#[proc_macro]
+pub fn select_in(input: TokenStream) -> TokenStream {
+    select::select(input.into()).into()
 }

@@ -19,6 +19,7 @@
 #![deny(unsafe_code)]
 
 pub mod buf;
+pub mod combine;
 pub mod op;
 pub mod signal;
 pub mod sync;
@@ -43,6 +44,7 @@ mod watch;
 
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;
+pub use combine::{join_all, race, race_ok, try_join_all};
 pub use context::{Context, NoRuntime, TaskBuilder, spawn, spawn_named, try_current};
 pub use driver::{Choice, Code, Config, Driver, DriverKind, DriverReport, Feature, Interest, Mask};
 pub use dump::tasks;
