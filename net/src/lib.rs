@@ -14,4 +14,4 @@ mod tcp;
 
 pub use addr::{Target, ToAddrs, lookup};
 pub use annulet_runtime::buf::Lease;
-pub use tcp::{TcpListener, TcpStream};
+pub use tcp::{Incoming, TcpListener, TcpStream};

@@ -22,6 +22,7 @@ pub mod buf;
 pub mod combine;
 pub mod op;
 pub mod signal;
+pub mod stream;
 pub mod sync;
 pub mod sys;
 pub mod task;

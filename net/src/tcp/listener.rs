@@ -8,18 +8,20 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared};
+use annulet_runtime::stream::Stream;
 use annulet_runtime::time::sleep;
 use annulet_runtime::{Code, Context, Feature};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::receive::is_cancelled;
 use super::stream::TcpStream;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use crate::addr::{ToAddrs, lookup};
 
 /// Connections that the kernel queues for a listener.
@@ -138,15 +140,62 @@ impl TcpListener {
     /// each (5.5); on the `poll` driver, `accept(2)` when the listener is readable.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let turn = self.turns.join();
+        poll_fn(|cx| self.poll_connection(&turn, cx)).await
+    }
+
+    /// The connections as a stream without end.
+    ///
+    /// An error is an item, and does not end the stream: as after [`accept`](Self::accept), the next
+    /// item is tried for again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future of `next`, or the stream, loses no connection: it waits for the next to ask
+    /// the listener. But a stream that has been asked, and then is neither asked again nor dropped, is
+    /// in the way of others who accept from the same listener.
+    ///
+    /// # Kernel
+    ///
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use annulet_net::TcpListener;
+    /// use annulet_runtime::stream::{StreamExt, TryStreamExt};
+    ///
+    /// # async fn example() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:7000").await?;
+    /// // Ten connections, of which at most four are served at once.
+    /// let served = listener.incoming().take(10).try_for_each_concurrent(4, |(stream, _)| async move {
+    ///     stream.write_all(b"hello".to_vec()).await?;
+    ///     Ok(())
+    /// });
+    /// served.await
+    /// # }
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            listener: self,
+            turn: self.turns.join(),
+        }
+    }
+
+    fn poll_connection(
+        &self,
+        turn: &Turn<'_>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         loop {
-            let socket = poll_fn(|cx| turn.note(self.poll_accept(cx), cx)).await?;
+            let socket = ready!(turn.note(self.poll_accept(cx), cx))?;
             let peer = match socket.peer_addr() {
                 Ok(peer) => peer.as_socket().ok_or(io::ErrorKind::InvalidData)?,
                 // It was reset before anybody looked: no connection, and no fault of the listener.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Poll::Ready(Err(error)),
             };
-            return Ok((TcpStream::from_socket(self.socket.driver(), socket)?, peer));
+            let stream = TcpStream::from_socket(self.socket.driver(), socket)?;
+            return Poll::Ready(Ok((stream, peer)));
         }
     }
 
@@ -194,7 +243,7 @@ impl TcpListener {
                 Accept::new(&self.socket, &self.backlog),
             )
         });
-        let accepted = std::pin::Pin::new(op).poll(cx);
+        let accepted = Pin::new(op).poll(cx);
         if accepted.is_ready() {
             *single = None;
         }
@@ -211,6 +260,31 @@ impl TcpListener {
             .local_addr()?
             .as_socket()
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// The connections of a listener, with who each is from. Made by
+/// [`TcpListener::incoming`].
+///
+/// # Cancel safety
+///
+/// Dropping it loses no connection.
+#[derive(Debug)]
+#[must_use = "streams do nothing until polled"]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+    turn: Turn<'a>,
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<(TcpStream, SocketAddr)>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        self.listener.poll_connection(&self.turn, cx).map(Some)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
     }
 }
 

@@ -7,5 +7,5 @@ mod stream;
 mod turns;
 mod write;
 
-pub use listener::TcpListener;
+pub use listener::{Incoming, TcpListener};
 pub use stream::TcpStream;

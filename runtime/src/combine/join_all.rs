@@ -143,7 +143,7 @@ impl<F: Future<Output = Result<T, E>>, T, E> Future for TryJoinAll<F, T, E> {
 /// The futures run at once, within the awaiting task, and may borrow. They are first polled in the
 /// order of the list; after that only those that were woken are. Each costs one allocation. For a few
 /// futures known where you write use [`join!`](crate::join), which costs none. For outputs as they
-/// come, use [`FuturesUnordered`](futures_util::stream::FuturesUnordered).
+/// come, use [`FuturesUnordered`](crate::stream::FuturesUnordered).
 ///
 /// A panic in one is a panic of the whole, and drops the others.
 ///
