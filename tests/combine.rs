@@ -1,23 +1,33 @@
 //! `join!`, `try_join!`, `join_all`, `try_join_all`, `race` and `race_ok`: what they give, what they poll,
 //! what they drop, and that what loses to something else loses no data.
+#![forbid(unsafe_code)]
+
+mod support {
+    pub(crate) mod streams;
+}
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{pending, poll_fn, ready};
+use std::io::Write;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use annulet::combine::seed;
+use annulet::net::TcpStream;
 use annulet::time::{now, sleep, timeout};
 use annulet::{join, join_all, race, race_ok, try_join, try_join_all};
+use support::streams::connected;
 
 /// Runs a test whose only clock is virtual.
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = annulet::Builder::new().virtual_time().build();
     runtime.expect("a runtime").block_on(future)
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What happened to futures: the numbers of those that were dropped, in order.
 type Log = Rc<RefCell<Vec<u32>>>;
@@ -435,6 +445,100 @@ fn a_race_is_left_and_taken_up_again() {
         assert!(timeout(Duration::from_secs(4), &mut race).await.is_err());
         assert_eq!(race.await, 'a');
         assert_eq!((now() - begun).as_secs(), 5);
+    });
+}
+
+#[test]
+fn a_join_that_moves_to_another_task_is_woken_there() {
+    run(async {
+        let polls = Rc::new(Cell::new(0));
+        let (waker, on): (Rc<RefCell<Option<Waker>>>, Rc<Cell<bool>>) = Default::default();
+        let switched = Switched {
+            polls: Rc::clone(&polls),
+            waker: Rc::clone(&waker),
+            on: Rc::clone(&on),
+        };
+        let mut boxed = Box::pin(async move { join!(join_all([switched]), seconds(5, ())) });
+        assert!(timeout(SECOND, &mut boxed).await.is_err());
+        let moved = annulet::spawn(boxed);
+        sleep(SECOND).await;
+        on.set(true);
+        let waker = waker.take().expect("it was polled");
+        waker.wake();
+        let begun = now();
+        assert_eq!(moved.await.expect("no panic"), (vec![()], ()));
+        assert_eq!((now() - begun).as_secs(), 2);
+        assert_eq!(polls.get(), 2);
+    });
+}
+
+#[test]
+fn both_directions_of_a_connection_are_joined() {
+    const TOTAL: usize = 4 << 20;
+    annulet::for_each_driver(|runtime| {
+        let (near, far) = connected().expect("loopback");
+        let (sent, received) = runtime.block_on(async {
+            let near = TcpStream::from_std(near).expect("taken over");
+            let far = TcpStream::from_std(far).expect("taken over");
+            // More than the system holds: neither direction ends without the other.
+            let echo = async {
+                while let Some(message) = far.recv().await? {
+                    far.write_all(message).await?;
+                }
+                far.shutdown(std::net::Shutdown::Write)
+            };
+            let send = async {
+                near.write_all(vec![7; TOTAL]).await?;
+                near.shutdown(std::net::Shutdown::Write)?;
+                Ok(TOTAL)
+            };
+            let receive = async {
+                let mut received = 0;
+                while let Some(message) = near.recv().await? {
+                    received += message.len();
+                }
+                Ok::<_, std::io::Error>(received)
+            };
+            let ((), sent, received) = try_join!(echo, send, receive).expect("an open connection");
+            (sent, received)
+        });
+        assert_eq!(sent, received);
+    });
+}
+
+#[test]
+fn a_receive_that_loses_a_race_loses_no_byte() {
+    const TOTAL: usize = 200_000;
+    annulet::for_each_driver(|runtime| {
+        let (mut near, far) = connected().expect("loopback");
+        let bytes: Vec<u8> = (0..=250).cycle().take(TOTAL).collect();
+        let sent = bytes.clone();
+        let writer = std::thread::spawn(move || {
+            for part in sent.chunks(777) {
+                near.write_all(part).expect("sent");
+            }
+        });
+        let received = runtime.block_on(async {
+            let stream = TcpStream::from_std(far).expect("taken over");
+            let mut received = Vec::new();
+            loop {
+                let message = async {
+                    let lease = stream.recv().await.expect("received");
+                    Some(lease.map_or(Vec::new(), |lease| lease.to_vec()))
+                };
+                let other = async {
+                    annulet::yield_now().await;
+                    None
+                };
+                match race((message, other)).await {
+                    Some(message) if message.is_empty() => break received,
+                    Some(message) => received.extend(message),
+                    None => {}
+                }
+            }
+        });
+        writer.join().expect("no panic");
+        assert!(received == bytes, "{} of {TOTAL} bytes", received.len());
     });
 }
 
