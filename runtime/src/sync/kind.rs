@@ -4,15 +4,18 @@
 //! ends share an `Rc`: no atomic operation, and neither `Send` nor `Sync`. With [`Shared`] the state is
 //! under a lock, held for a few instructions and never across a wake, and the ends share an `Arc`.
 
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::{OnceCell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::rc::Rc;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::rc::{Rc, Weak};
+use std::sync::{
+    Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak as SharedWeak,
+};
 
 use crate::shim::{Mutex, lock};
 
 mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals")]
     pub trait Sealed {}
     impl Sealed for super::Local {}
     impl Sealed for super::Shared {}
@@ -24,6 +27,10 @@ pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
     type Cell<T>;
     /// A pointer that the ends share.
     type Rc<T: ?Sized>: Clone + Deref<Target = T>;
+    /// A pointer to what the ends share that does not keep it alive.
+    type Weak<T>;
+    /// A value that is written once.
+    type Once<T>;
     /// A value that is lent for as long as a guard lives. Whoever lends keeps the order; a loan that
     /// would contradict another one panics.
     type Value<T>;
@@ -38,6 +45,24 @@ pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
     fn with<T, R>(cell: &Self::Cell<T>, look: impl FnOnce(&mut T) -> R) -> R;
     /// A pointer.
     fn rc<T>(value: T) -> Self::Rc<T>;
+    /// What is shared, for the only one who has it.
+    fn rc_mut<T>(rc: &mut Self::Rc<T>) -> Option<&mut T>;
+    /// Gives a pointer up; whoever does so last gets what was shared.
+    fn rc_into_inner<T>(rc: Self::Rc<T>) -> Option<T>;
+    /// A pointer that does not keep alive.
+    fn downgrade<T>(rc: &Self::Rc<T>) -> Self::Weak<T>;
+    /// A pointer that does, if it is not too late.
+    fn upgrade<T>(weak: &Self::Weak<T>) -> Option<Self::Rc<T>>;
+    /// A value yet to be written, or written already.
+    fn once<T>(value: Option<T>) -> Self::Once<T>;
+    /// The value, if it is written.
+    fn once_value<T>(once: &Self::Once<T>) -> Option<&T>;
+    /// Writes the value, or hands it back if there is one.
+    fn once_set<T>(once: &Self::Once<T>, value: T) -> Result<(), T>;
+    /// The value, for whoever has all of it.
+    fn once_mut<T>(once: &mut Self::Once<T>) -> Option<&mut T>;
+    /// The value, taken out.
+    fn once_into_value<T>(once: Self::Once<T>) -> Option<T>;
     /// A value to be lent.
     fn value<T>(value: T) -> Self::Value<T>;
     /// Lends it for reading.
@@ -61,6 +86,8 @@ pub enum Shared {}
 impl Kind for Local {
     type Cell<T> = RefCell<T>;
     type Rc<T: ?Sized> = Rc<T>;
+    type Weak<T> = Weak<T>;
+    type Once<T> = OnceCell<T>;
     type Value<T> = RefCell<T>;
     type Read<'a, T: 'a> = Ref<'a, T>;
     type Write<'a, T: 'a> = RefMut<'a, T>;
@@ -76,6 +103,43 @@ impl Kind for Local {
 
     fn rc<T>(value: T) -> Rc<T> {
         Rc::new(value)
+    }
+
+    fn rc_mut<T>(rc: &mut Rc<T>) -> Option<&mut T> {
+        Rc::get_mut(rc)
+    }
+
+    fn rc_into_inner<T>(rc: Rc<T>) -> Option<T> {
+        Rc::into_inner(rc)
+    }
+
+    fn downgrade<T>(rc: &Rc<T>) -> Weak<T> {
+        Rc::downgrade(rc)
+    }
+
+    fn upgrade<T>(weak: &Weak<T>) -> Option<Rc<T>> {
+        weak.upgrade()
+    }
+
+    fn once<T>(value: Option<T>) -> OnceCell<T> {
+        value.map_or_else(OnceCell::new, OnceCell::from)
+    }
+
+    #[inline]
+    fn once_value<T>(once: &OnceCell<T>) -> Option<&T> {
+        once.get()
+    }
+
+    fn once_set<T>(once: &OnceCell<T>, value: T) -> Result<(), T> {
+        once.set(value)
+    }
+
+    fn once_mut<T>(once: &mut OnceCell<T>) -> Option<&mut T> {
+        once.get_mut()
+    }
+
+    fn once_into_value<T>(once: OnceCell<T>) -> Option<T> {
+        once.into_inner()
     }
 
     fn value<T>(value: T) -> RefCell<T> {
@@ -104,6 +168,8 @@ impl Kind for Local {
 impl Kind for Shared {
     type Cell<T> = Mutex<T>;
     type Rc<T: ?Sized> = Arc<T>;
+    type Weak<T> = SharedWeak<T>;
+    type Once<T> = OnceLock<T>;
     type Value<T> = RwLock<T>;
     type Read<'a, T: 'a> = RwLockReadGuard<'a, T>;
     type Write<'a, T: 'a> = RwLockWriteGuard<'a, T>;
@@ -119,6 +185,43 @@ impl Kind for Shared {
 
     fn rc<T>(value: T) -> Arc<T> {
         Arc::new(value)
+    }
+
+    fn rc_mut<T>(rc: &mut Arc<T>) -> Option<&mut T> {
+        Arc::get_mut(rc)
+    }
+
+    fn rc_into_inner<T>(rc: Arc<T>) -> Option<T> {
+        Arc::into_inner(rc)
+    }
+
+    fn downgrade<T>(rc: &Arc<T>) -> SharedWeak<T> {
+        Arc::downgrade(rc)
+    }
+
+    fn upgrade<T>(weak: &SharedWeak<T>) -> Option<Arc<T>> {
+        weak.upgrade()
+    }
+
+    fn once<T>(value: Option<T>) -> OnceLock<T> {
+        value.map_or_else(OnceLock::new, OnceLock::from)
+    }
+
+    #[inline]
+    fn once_value<T>(once: &OnceLock<T>) -> Option<&T> {
+        once.get()
+    }
+
+    fn once_set<T>(once: &OnceLock<T>, value: T) -> Result<(), T> {
+        once.set(value)
+    }
+
+    fn once_mut<T>(once: &mut OnceLock<T>) -> Option<&mut T> {
+        once.get_mut()
+    }
+
+    fn once_into_value<T>(once: OnceLock<T>) -> Option<T> {
+        once.into_inner()
     }
 
     fn value<T>(value: T) -> RwLock<T> {

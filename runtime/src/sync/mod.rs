@@ -18,7 +18,27 @@
 
 pub mod kind;
 
+mod turn;
 mod waiters;
+
+/// What a task waits for, as a list of tasks shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Barrier,
+    Cancellation,
+    Condition,
+    Event,
+    Mutex,
+    Notify,
+    RwLock,
+    Semaphore,
+}
+
+/// Called where a future of this module is about to answer that it waits.
+#[inline]
+pub(crate) const fn waiting(wait: Wait) {
+    let _ = wait;
+}
 
 /// The types that the kinds share, for code that works with either.
 pub mod generic {}

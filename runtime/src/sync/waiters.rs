@@ -201,13 +201,18 @@ impl<T> WaitQueue<T> {
         }
     }
 
-    /// Leaves another waker with a waiter that goes on waiting. The one before, to be dropped.
-    pub(crate) fn rewake(&mut self, place: &Place, waker: &Waker) -> Option<Waker> {
+    /// Whether a waiter that goes on waiting would be woken by another waker than this.
+    pub(crate) fn wants_waker(&self, place: &Place, waker: &Waker) -> bool {
+        matches!(&self.nodes[place.0 as usize],
+            Node::Waiting { waker: before, .. } if !before.will_wake(waker))
+    }
+
+    /// Leaves another waker with a waiter that goes on waiting. The one to be dropped comes back: the
+    /// one before, or this one if nobody waits.
+    pub(crate) fn rewake(&mut self, place: &Place, waker: Waker) -> Waker {
         match &mut self.nodes[place.0 as usize] {
-            Node::Waiting { waker: before, .. } if !before.will_wake(waker) => {
-                Some(std::mem::replace(before, waker.clone()))
-            }
-            _ => None,
+            Node::Waiting { waker: before, .. } => std::mem::replace(before, waker),
+            Node::Granted(_) | Node::Free { .. } => waker,
         }
     }
 
