@@ -304,6 +304,18 @@ pub(crate) mod proven {
         !is_weakened("pool_close")
     }
 
+    /// Whoever waits looks again, once its waker is at hand. Weaken with `look_again`.
+    #[inline(always)]
+    pub(crate) fn waiter_looks_again() -> bool {
+        !is_weakened("look_again")
+    }
+
+    /// A waiter that gives up hands on what it was granted. Weaken with `hand_on`.
+    #[inline(always)]
+    pub(crate) fn waiter_hands_on() -> bool {
+        !is_weakened("hand_on")
+    }
+
     /// Takes a list and closes it, in one step. Weaken with `close`, which makes it two.
     pub(crate) fn close<T>(head: &AtomicPtr<T>, closed: *mut T) -> *mut T {
         if is_weakened("close") {

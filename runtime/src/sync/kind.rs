@@ -1,7 +1,7 @@
 //! The two kinds of each primitive: for one shard, and for several.
 //!
 //! A primitive is written once, over a [`Kind`]. With [`Local`] its state is in a `RefCell` and its
-//! ends share an `Rc`: no atomic operation, and neither `Send` nor `Sync`. With [`Shared`] the state is
+//! ends share an `Rc`: no atomic operation, nothing to share between threads. With [`Shared`] the state is
 //! under a lock, held for a few instructions and never across a wake, and the ends share an `Arc`.
 
 use std::cell::{OnceCell, Ref, RefCell, RefMut};
@@ -43,6 +43,10 @@ pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
     fn cell<T>(state: T) -> Self::Cell<T>;
     /// Looks at the state. `look` runs no code of a user and does not come back here.
     fn with<T, R>(cell: &Self::Cell<T>, look: impl FnOnce(&mut T) -> R) -> R;
+    /// The state, for whoever has all of it.
+    fn cell_mut<T>(cell: &mut Self::Cell<T>) -> &mut T;
+    /// The state, taken out.
+    fn into_cell<T>(cell: Self::Cell<T>) -> T;
     /// A pointer.
     fn rc<T>(value: T) -> Self::Rc<T>;
     /// What is shared, for the only one who has it.
@@ -57,7 +61,11 @@ pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
     fn once<T>(value: Option<T>) -> Self::Once<T>;
     /// The value, if it is written.
     fn once_value<T>(once: &Self::Once<T>) -> Option<&T>;
-    /// Writes the value, or hands it back if there is one.
+    /// Writes the value.
+    ///
+    /// # Errors
+    ///
+    /// If there is one already: then this one comes back.
     fn once_set<T>(once: &Self::Once<T>, value: T) -> Result<(), T>;
     /// The value, for whoever has all of it.
     fn once_mut<T>(once: &mut Self::Once<T>) -> Option<&mut T>;
@@ -99,6 +107,14 @@ impl Kind for Local {
     #[inline]
     fn with<T, R>(cell: &RefCell<T>, look: impl FnOnce(&mut T) -> R) -> R {
         look(&mut cell.borrow_mut())
+    }
+
+    fn cell_mut<T>(cell: &mut RefCell<T>) -> &mut T {
+        cell.get_mut()
+    }
+
+    fn into_cell<T>(cell: RefCell<T>) -> T {
+        cell.into_inner()
     }
 
     fn rc<T>(value: T) -> Rc<T> {
@@ -181,6 +197,14 @@ impl Kind for Shared {
     #[inline]
     fn with<T, R>(cell: &Mutex<T>, look: impl FnOnce(&mut T) -> R) -> R {
         look(&mut lock(cell))
+    }
+
+    fn cell_mut<T>(cell: &mut Mutex<T>) -> &mut T {
+        cell.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_cell<T>(cell: Mutex<T>) -> T {
+        cell.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rc<T>(value: T) -> Arc<T> {

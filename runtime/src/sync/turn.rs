@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 use super::kind::Kind;
 use super::waiters::{Left, Place, WaitQueue, Wakes};
 use crate::panics::discard_panic;
+use crate::shim::proven;
 
 /// A state with one queue.
 pub(crate) trait Queued {
@@ -21,7 +22,7 @@ pub(crate) trait Queued {
 /// One poll of a future that enters a state, or waits until it is served.
 ///
 /// `enter` is what the first poll does, and may be asked twice: it gives what is to be had at once, or
-/// the value to wait with. Whoever was served gets what `served` makes of the value that it finds.
+/// the value to wait with, which is plain: dropping it runs no code of a user. Whoever was served gets what `served` makes of the value that it finds.
 pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
     cell: &K::Cell<S>,
     place: &mut Option<Place>,
@@ -30,13 +31,18 @@ pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
     served: impl FnOnce(S::Value) -> R,
 ) -> Poll<R> {
     let Some(held) = place else {
-        if let Ok(output) = K::with(cell, &mut enter) {
-            return Poll::Ready(output);
-        }
+        let value = match K::with(cell, &mut enter) {
+            Ok(output) => return Poll::Ready(output),
+            Err(value) => value,
+        };
         let owned = waker.clone();
-        let entered = K::with(cell, |state| match enter(state) {
-            Ok(output) => Err((output, owned)),
-            Err(value) => Ok(state.queue().push(owned, value)),
+        let entered = K::with(cell, |state| {
+            if proven::waiter_looks_again()
+                && let Ok(output) = enter(state)
+            {
+                return Err((output, owned));
+            }
+            Ok(state.queue().push(owned, value))
         });
         return match entered {
             Ok(taken) => {
@@ -85,7 +91,9 @@ pub(crate) fn leave<K: Kind, S: Queued>(
             Left::Waiting(value, waker) => (Standing::Waiting, Some((value, waker))),
             Left::Granted(value) => (Standing::Granted(value), None),
         };
-        left(state, standing, &mut wakes);
+        if proven::waiter_hands_on() || matches!(standing, Standing::Waiting) {
+            left(state, standing, &mut wakes);
+        }
         brought
     });
     wakes.wake();

@@ -193,14 +193,6 @@ impl<T> WaitQueue<T> {
         }
     }
 
-    /// The value of a waiter, waiting or granted.
-    pub(crate) fn value_mut(&mut self, place: &Place) -> Option<&mut T> {
-        match &mut self.nodes[place.0 as usize] {
-            Node::Waiting { value, .. } | Node::Granted(value) => Some(value),
-            Node::Free { .. } => None,
-        }
-    }
-
     /// Whether a waiter that goes on waiting would be woken by another waker than this.
     pub(crate) fn wants_waker(&self, place: &Place, waker: &Waker) -> bool {
         matches!(&self.nodes[place.0 as usize],
