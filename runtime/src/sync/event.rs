@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use super::{Wait, waiting};
+use crate::task::{Wait, waiting};
 
 /// A flag that is set and cleared, and that any number of tasks wait for.
 ///

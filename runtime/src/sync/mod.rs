@@ -13,9 +13,14 @@
 //! | to | take |
 //! |---|---|
 //! | change a value across an await, one at a time | [`Mutex`] |
+//! | the same, where many read and few change | [`RwLock`] |
+//! | wait until the value under a lock has changed | [`Condition`] |
 //! | limit how many do something at once | [`Semaphore`] |
 //! | wait until something has happened | [`Event`] |
 //! | wake whoever waits for a condition of your own | [`Notify`] |
+//! | have a number of tasks wait for each other | [`Barrier`] |
+//! | make something once, when it is first wanted | [`OnceCell`] |
+//! | tell many tasks that they should stop | [`CancellationToken`] |
 //!
 //! # The lost update
 //!
@@ -97,39 +102,44 @@ use std::rc::Rc;
 
 pub mod kind;
 
+mod barrier;
+mod cancellation;
+mod condition;
 mod event;
 mod mutex;
 mod notify;
+mod once_cell;
+mod rwlock;
 mod semaphore;
 mod turn;
 mod waiters;
 
-/// What a task waits for, as a list of tasks shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    Event,
-    Mutex,
-    Notify,
-    Semaphore,
-}
-
-/// Called where a future of this module is about to answer that it waits.
-#[inline]
-pub(crate) const fn waiting(wait: Wait) {
-    let _ = wait;
-}
-
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
+    pub use super::barrier::{Barrier, BarrierWait};
+    pub use super::cancellation::{CancellationToken, Cancelled, DropGuard};
+    pub use super::condition::{Condition, ConditionWait};
     pub use super::event::{Event, EventWait};
     pub use super::mutex::{Lock, Mutex, MutexGuard};
     pub use super::notify::{Notified, Notify};
+    pub use super::once_cell::OnceCell;
+    pub use super::rwlock::{RwLock, RwLockRead, RwLockReadGuard, RwLockWrite, RwLockWriteGuard};
     pub use super::semaphore::{Acquire, Permit, Semaphore};
 }
 
 /// The names of one kind. `$rc` is the pointer of what is owned together.
 macro_rules! locks_of_kind {
     ($kind:ty, $rc:ident) => {
+        /// A place where tasks wait for each other: see [`Barrier`](crate::sync::generic::Barrier).
+        pub type Barrier = crate::sync::generic::Barrier<$kind>;
+        /// Tells many that they should stop: see
+        /// [`CancellationToken`](crate::sync::generic::CancellationToken).
+        pub type CancellationToken = crate::sync::generic::CancellationToken<$kind>;
+        /// Lets the holder of a lock wait for a change: see
+        /// [`Condition`](crate::sync::generic::Condition).
+        pub type Condition = crate::sync::generic::Condition<$kind>;
+        /// Cancels a token when dropped: see [`DropGuard`](crate::sync::generic::DropGuard).
+        pub type DropGuard = crate::sync::generic::DropGuard<$kind>;
         /// A flag that tasks wait for: see [`Event`](crate::sync::generic::Event).
         pub type Event = crate::sync::generic::Event<$kind>;
         /// A value for one at a time: see [`Mutex`](crate::sync::generic::Mutex).
@@ -140,6 +150,22 @@ macro_rules! locks_of_kind {
         pub type OwnedMutexGuard<T> = crate::sync::generic::MutexGuard<T, $kind, $rc<Mutex<T>>>;
         /// A wake for one task or for all: see [`Notify`](crate::sync::generic::Notify).
         pub type Notify = crate::sync::generic::Notify<$kind>;
+        /// A value that is made once: see [`OnceCell`](crate::sync::generic::OnceCell).
+        pub type OnceCell<T> = crate::sync::generic::OnceCell<T, $kind>;
+        /// A value for many readers or one writer: see [`RwLock`](crate::sync::generic::RwLock).
+        pub type RwLock<T> = crate::sync::generic::RwLock<T, $kind>;
+        /// Holds a [`RwLock`] for reading.
+        pub type RwLockReadGuard<'a, T> =
+            crate::sync::generic::RwLockReadGuard<T, $kind, &'a RwLock<T>>;
+        /// Holds a [`RwLock`] for writing.
+        pub type RwLockWriteGuard<'a, T> =
+            crate::sync::generic::RwLockWriteGuard<T, $kind, &'a RwLock<T>>;
+        /// Holds a [`RwLock`] for reading, and keeps it alive.
+        pub type OwnedRwLockReadGuard<T> =
+            crate::sync::generic::RwLockReadGuard<T, $kind, $rc<RwLock<T>>>;
+        /// Holds a [`RwLock`] for writing, and keeps it alive.
+        pub type OwnedRwLockWriteGuard<T> =
+            crate::sync::generic::RwLockWriteGuard<T, $kind, $rc<RwLock<T>>>;
         /// A number of permits: see [`Semaphore`](crate::sync::generic::Semaphore).
         pub type Semaphore = crate::sync::generic::Semaphore<$kind>;
         /// A permit that is held: see [`Permit`](crate::sync::generic::Permit).
@@ -147,6 +173,8 @@ macro_rules! locks_of_kind {
         /// A permit that is held, and keeps its semaphore alive.
         pub type OwnedPermit = crate::sync::generic::Permit<$kind, $rc<Semaphore>>;
 
+        pub use crate::sync::barrier::{BarrierWaitResult, BrokenBarrier};
+        pub use crate::sync::once_cell::SetError;
         pub use crate::sync::semaphore::{AcquireError, TooManyPermits, TryAcquireError};
     };
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use super::{Wait, waiting};
+use crate::task::{Wait, waiting};
 
 /// A value for one task at a time, which may hold it across an await.
 ///
@@ -202,6 +202,15 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> MutexGuard<T, K, M> {
     #[expect(clippy::missing_panics_doc, reason = "a guard has its lock")]
     pub fn mutex(this: &Self) -> &M {
         this.mutex.as_ref().expect(HELD)
+    }
+
+    /// Lets go. Gives the way to the lock, and whom to wake.
+    pub(super) fn into_parts(mut self) -> (M, Wakes) {
+        let mut wakes = Wakes::default();
+        let mutex = self.mutex.take().expect(HELD);
+        let value = self.value.take().expect(HELD);
+        K::with(&mutex.state, |state| state.hand_on(value, &mut wakes));
+        (mutex, wakes)
     }
 
     fn let_go(&mut self) {

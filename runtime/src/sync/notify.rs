@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use super::{Wait, waiting};
+use crate::task::{Wait, waiting};
 
 /// Wakes one task or all that wait. The building block of things that wait for a condition of their own.
 ///

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use super::{Wait, waiting};
+use crate::task::{Wait, waiting};
 
 /// A number of permits, handed out first come first served.
 ///
@@ -390,6 +390,7 @@ pub struct Acquire<K: Kind, S: Deref<Target = Semaphore<K>>> {
     semaphore: Option<S>,
     count: usize,
     place: Option<Place>,
+    wait: Wait,
 }
 
 impl<K: Kind, S: Deref<Target = Semaphore<K>>> Acquire<K, S> {
@@ -398,7 +399,14 @@ impl<K: Kind, S: Deref<Target = Semaphore<K>>> Acquire<K, S> {
             semaphore: Some(semaphore),
             count,
             place: None,
+            wait: Wait::Semaphore,
         }
+    }
+
+    /// The same for something that is made of a semaphore.
+    pub(super) fn shown_as(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
     }
 }
 
@@ -423,7 +431,7 @@ impl<K: Kind, S: Deref<Target = Semaphore<K>>> Future for Acquire<K, S> {
             |turn| turn,
         );
         let Poll::Ready(turn) = turn else {
-            waiting(Wait::Semaphore);
+            waiting(this.wait);
             return Poll::Pending;
         };
         let semaphore = this.semaphore.take().expect("looked at above");
