@@ -164,6 +164,9 @@ impl<K: Kind> CancellationToken<K> {
     }
 
     /// Cancels this token, and all below it. Who waits for that is woken. Done once, it is done for good.
+    ///
+    /// Nobody is woken before the whole tree is cancelled. Other threads may see a token cancelled, and for
+    /// a moment one below it not yet.
     pub fn cancel(&self) {
         let mut wakes = Wakes::default();
         let mut marked = vec![self.node.clone()];
@@ -221,6 +224,12 @@ impl<K: Kind> CancellationToken<K> {
     #[must_use = "the token is cancelled as soon as the guard is dropped"]
     pub fn drop_guard(self) -> DropGuard<K> {
         DropGuard { token: Some(self) }
+    }
+
+    /// Tells whether the node is still there.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn weak_node(&self) -> K::Weak<impl Sized + use<K>> {
+        K::downgrade(&self.node)
     }
 
     /// How many children its node knows of, and for how many it has places.

@@ -9,7 +9,10 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
 
-use super::shared::{Event, Mutex, Notify, Semaphore};
+use super::shared::{
+    Barrier, BarrierWaitResult, CancellationToken, Condition, Event, Mutex, Notify, OnceCell,
+    RwLock, Semaphore,
+};
 
 /// A sleep that loom understands.
 struct Bed(loom::sync::Notify);
@@ -130,5 +133,121 @@ fn loom_an_event_set_while_somebody_begins_to_wait_is_seen() {
         let thread = thread::spawn(move || setter.set());
         block_on(event.wait());
         thread.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_reader_behind_a_writer_that_gives_up_comes_in() {
+    loom::model(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let held = block_on(lock.write());
+        let (writer, reader) = (wait(lock.write()), wait(lock.read()));
+        let other = Arc::clone(&lock);
+        let thread = thread::spawn(move || *block_on(other.write()) += 1);
+        let giver = thread::spawn({
+            let lock = Arc::clone(&lock);
+            // Readers come and go on a third thread.
+            move || drop(lock.try_read())
+        });
+        drop(held);
+        drop(writer);
+        drop(block_on(reader));
+        thread.join().unwrap();
+        giver.join().unwrap();
+        assert_eq!(*block_on(lock.read()), 1);
+    });
+}
+
+#[test]
+fn loom_a_word_for_a_waiter_that_gives_up_goes_to_the_next() {
+    loom::model(|| {
+        let stock = Arc::new((Mutex::new(0), Condition::new()));
+        let (amount, changed) = &*stock;
+        let gives_up = wait(changed.wait(block_on(amount.lock())));
+        let stays = wait(changed.wait_for(block_on(amount.lock()), |amount| *amount > 0));
+        let threads = [true, false].map(|tells| {
+            let stock = Arc::clone(&stock);
+            thread::spawn(move || {
+                *block_on(stock.0.lock()) += usize::from(tells);
+                if tells {
+                    stock.1.notify_one();
+                }
+            })
+        });
+        drop(gives_up);
+        assert!(*block_on(stays) > 0);
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn loom_nobody_stays_at_a_barrier_that_one_leaves_and_that_is_aborted() {
+    loom::model(|| {
+        let barrier = Arc::new(Barrier::new(2));
+        let leaves = wait(barrier.wait());
+        let threads = [0; 2].map(|_| {
+            let barrier = Arc::clone(&barrier);
+            thread::spawn(move || block_on(barrier.wait()))
+        });
+        drop(leaves);
+        barrier.abort();
+        let passed = threads.map(|thread| thread.join().unwrap());
+        let led = |result: &&Result<BarrierWaitResult, _>| {
+            result.as_ref().is_ok_and(BarrierWaitResult::is_leader)
+        };
+        // One led a round, with the one that left or with the other; or both came too late.
+        let some = passed.iter().any(Result::is_ok);
+        assert_eq!(passed.iter().filter(led).count(), usize::from(some));
+    });
+}
+
+#[test]
+fn loom_a_value_is_made_though_its_maker_gives_up() {
+    loom::model(|| {
+        let cell = Arc::new(OnceCell::new());
+        let makes = wait(cell.get_or_init(async || std::future::pending().await));
+        let gives_up = wait(cell.get_or_init(async || unreachable!()));
+        let threads = [1, 2].map(|value| {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || *block_on(cell.get_or_init(async || value)))
+        });
+        drop(makes);
+        drop(gives_up);
+        let [one, two] = threads.map(|thread| thread.join().unwrap());
+        assert_eq!(one, two);
+    });
+}
+
+#[test]
+fn loom_a_child_made_while_its_parent_is_cancelled_is_cancelled() {
+    loom::model(|| {
+        let root = CancellationToken::new();
+        let canceller = thread::spawn({
+            let root = root.clone();
+            move || root.cancel()
+        });
+        let below = root.child_token().child_token();
+        drop(root);
+        block_on(below.cancelled());
+        canceller.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_children_are_dropped_while_their_parent_is_cancelled() {
+    loom::model(|| {
+        let root = CancellationToken::new();
+        let (one, two) = (root.child_token(), root.child_token());
+        let threads = [
+            thread::spawn(move || drop(one.child_token())),
+            thread::spawn(move || drop(two)),
+        ];
+        root.cancel();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        assert!(root.is_cancelled());
     });
 }

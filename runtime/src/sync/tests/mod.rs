@@ -1,9 +1,14 @@
 //! What the tests of the locks share: futures polled by hand, wakers that count or panic, threads that
 //! wait, and one body of a test for both kinds.
 
+mod barrier;
+mod cancellation;
+mod condition;
 mod event;
 mod mutex;
 mod notify;
+mod once_cell;
+mod rwlock;
 mod semaphore;
 mod static_asserts;
 
