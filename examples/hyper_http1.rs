@@ -25,7 +25,7 @@ async fn main() -> io::Result<()> {
     };
     let address: SocketAddr = address.parse().map_err(io::Error::other)?;
     writeln!(io::stdout(), "http://{address}, until ctrl-c")?;
-    let served = annulet::on_every_shard(move |_| async move {
+    let served = annulet::for_each_shard(move |_| async move {
         let listener = TcpListener::bind_shared(address)?;
         let stop = annulet::signal::shutdown()?;
         http::Server::new(service_fn(hello))

@@ -1,13 +1,16 @@
 //! One shard per CPU, and work sent between them.
 //!
 //! Teaches: `#[annulet::main(shards = …)]`, `spawn_on` with a closure that makes the future where it
-//! will run, and `on_every_shard`. Only the closure and the answer cross; the future never does.
+//! will run, `map_reduce`, and `Sharded`: a value on each shard that needs no lock. Only closures and
+//! answers cross; futures and values never do.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::io::Write;
 use std::thread;
 
-use annulet::{ShardId, on_every_shard, shards, spawn_on};
+use annulet::{ShardId, Sharded, map_reduce, shards, spawn_on};
 
 fn here() -> String {
     thread::current().name().unwrap_or("unnamed").to_owned()
@@ -27,9 +30,22 @@ async fn main() -> io::Result<()> {
 
     // A sum in parts, each of them where its data would be.
     let count = shards();
-    let parts = on_every_shard(move |ShardId(index)| async move {
+    let part = move |ShardId(index)| async move {
         (0..1_000_000_u64).skip(index).step_by(count).sum::<u64>()
-    });
-    let parts = parts.await.map_err(io::Error::other)?;
-    writeln!(out, "{parts:?} make {}", parts.iter().sum::<u64>())
+    };
+    let sum = map_reduce(part, 0, |a, b| a + b).await?;
+    writeln!(out, "the parts make {sum}")?;
+
+    // A table in parts: each shard has its own, and keys have a shard they belong to.
+    let table = Sharded::new(|_shard| async { RefCell::new(HashMap::new()) }).await?;
+    for key in 0..10_usize {
+        let home = ShardId(key % count);
+        let put = table.call(home, move |part| async move {
+            part.borrow_mut().insert(key, here());
+        });
+        put.await?;
+    }
+    let sizes = table.map_reduce(|part| async move { part.borrow().len() }, 0, |a, b| a + b);
+    writeln!(out, "{} keys in {count} parts", sizes.await?)?;
+    table.with(|own| writeln!(out, "{} of them here", own.borrow().len()))
 }

@@ -29,7 +29,7 @@ use proc_macro::TokenStream;
 ///
 /// #[annulet::main(shards = 2, driver = "poll")]
 /// async fn main() -> Result<ExitCode, std::io::Error> {
-///     let numbers = annulet::on_every_shard(|shard| async move { shard.0 }).await;
+///     let numbers = annulet::for_each_shard(|shard| async move { shard.0 }).await;
 ///     assert_eq!(numbers.map_err(std::io::Error::other)?, [0, 1]);
 ///     Ok(ExitCode::SUCCESS)
 /// }

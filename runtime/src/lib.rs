@@ -52,6 +52,9 @@ pub use dump::tasks;
 pub use metrics::{ClassMetrics, Distribution, DriverStats, LoopStats, Metrics, TaskStats};
 pub use pool::PoolConfig;
 pub use runtime::Runtime;
-pub use shard::{Handle, Refused, ShardId, Shards, cpus, on_every_shard, shards, spawn_on};
+pub use shard::{
+    Call, Handle, Refused, ShardError, ShardId, Sharded, Shards, cpus, for_each_shard, map_reduce,
+    shards, spawn_on, this_shard,
+};
 pub use task::{JoinError, JoinHandle, yield_now};
 pub use watch::Stall;

@@ -1,9 +1,8 @@
-//! Several shards: one pinned thread per CPU, messages between them, and an orderly end.
+//! The threads of the shards, from their start to their end.
 //!
 //! Each thread makes its own runtime, tells its handle, and runs until it is told to stop. CPUs are
 //! those the process may use: the affinity mask, cut to the CPU quota of its control group.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -13,196 +12,11 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::context::spawn;
-use crate::dump::tasks;
-use crate::executor::Remote;
-use crate::metrics::Metrics;
+use super::peers::{self, Peers};
+use super::{Handle, ShardId};
 use crate::pool::Pool;
-use crate::runtime::{Runtime, Settings, read_meter};
-use crate::task::{JoinError, RemoteJoinHandle, TaskInfo};
-
-/// A shard's number, from zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(pub usize);
-
-impl fmt::Display for ShardId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "shard {}", self.0)
-    }
-}
-
-/// A way to one shard from any thread.
-#[derive(Clone)]
-pub struct Handle {
-    remote: Remote,
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
-            .field("shut_down", &self.remote.is_shut_down())
-            .finish()
-    }
-}
-
-/// The shard has ended, and a call for it was dropped unrun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the shard has ended")
-    }
-}
-
-impl std::error::Error for Refused {}
-
-impl Handle {
-    pub(crate) fn new(remote: Remote) -> Self {
-        Self { remote }
-    }
-
-    /// What the shard has counted and measured since its start. Asks nothing of the shard, so it answers
-    /// even while that is stuck, and after its end.
-    #[must_use]
-    pub fn metrics(&self) -> Metrics {
-        read_meter(self.remote.meter())
-    }
-
-    /// Every live task of the shard, the oldest first; asked of the shard, so it waits while that is
-    /// stuck.
-    ///
-    /// # Errors
-    ///
-    /// That the shard has ended.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is changed.
-    pub async fn tasks(&self) -> Result<Vec<TaskInfo>, JoinError> {
-        self.spawn(|| async { tasks() }).await
-    }
-
-    /// Runs a plain call on the shard's thread, between tasks.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] if the shard has ended; the call is then dropped.
-    pub fn call(&self, call: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        self.remote
-            .send(Box::new(call))
-            .map_err(|_never_run| Refused)
-    }
-
-    /// Has the shard make a future and run it as a task. The future itself need not be `Send`.
-    ///
-    /// The handle says "cancelled" if the shard ends first. Dropping it detaches the task.
-    #[track_caller]
-    pub fn spawn<M, F>(&self, make: M) -> RemoteJoinHandle<F::Output>
-    where
-        M: FnOnce() -> F + Send + 'static,
-        F: Future + 'static,
-        F::Output: Send + 'static,
-    {
-        self.remote
-            .spawn(make, None, std::panic::Location::caller())
-    }
-}
-
-impl Runtime {
-    /// A way in from other threads.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle::new(self.remote())
-    }
-}
-
-thread_local! {
-    static PEERS: RefCell<Option<Arc<[Handle]>>> = const { RefCell::new(None) };
-}
-
-/// How many shards run beside and including this one; one outside of [`Shards`].
-#[must_use]
-pub fn shards() -> usize {
-    PEERS.with_borrow(|peers| peers.as_ref().map_or(1, |peers| peers.len()))
-}
-
-/// Spawns on another shard of this runtime; see [`Handle::spawn`].
-///
-/// # Panics
-///
-/// If there is no such shard, or the thread is no shard's.
-#[track_caller]
-pub fn spawn_on<M, F>(shard: ShardId, make: M) -> RemoteJoinHandle<F::Output>
-where
-    M: FnOnce() -> F + Send + 'static,
-    F: Future + 'static,
-    F::Output: Send + 'static,
-{
-    let handle = PEERS.with_borrow(|peers| {
-        let peers = peers
-            .as_ref()
-            .expect("spawn_on needs a shard started by `Builder::start`");
-        peers.get(shard.0).cloned()
-    });
-    match handle {
-        Some(handle) => handle.spawn(make),
-        None => panic!("{shard} does not exist: there are {}", shards()),
-    }
-}
-
-/// Runs a future of `make` on every shard and gives their outputs, in the order of the shards.
-///
-/// On a runtime that is alone, that is one future on this shard. The futures run beside each other as
-/// tasks, and all are waited for.
-///
-/// # Errors
-///
-/// That of the first shard, in their order, whose task panicked or whose shard ended.
-///
-/// # Panics
-///
-/// Outside a runtime.
-///
-/// # Cancel safety
-///
-/// The tasks go on, detached.
-///
-/// # Examples
-///
-/// ```
-/// use annulet_runtime::{Builder, ShardId, on_every_shard};
-///
-/// let shards = Builder::new().shards(2).start()?;
-/// let squares = shards.run(|| on_every_shard(|ShardId(index)| async move { index * index }))?;
-/// assert_eq!(squares?, [0, 1]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub async fn on_every_shard<M, F>(make: M) -> Result<Vec<F::Output>, JoinError>
-where
-    M: Fn(ShardId) -> F + Clone + Send + 'static,
-    F: Future + 'static,
-    F::Output: Send + 'static,
-{
-    let peers = PEERS.with_borrow(Clone::clone);
-    let Some(peers) = peers else {
-        return Ok(vec![spawn(make(ShardId(0))).await?]);
-    };
-    let tasks: Vec<_> = peers
-        .iter()
-        .enumerate()
-        .map(|(index, peer)| {
-            let make = make.clone();
-            peer.spawn(move || make(ShardId(index)))
-        })
-        .collect();
-    let mut ends = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        ends.push(task.await);
-    }
-    ends.into_iter().collect()
-}
+use crate::runtime::{Runtime, Settings};
+use crate::task::JoinError;
 
 /// The CPUs this process may use, by the system's numbers.
 #[must_use]
@@ -401,10 +215,15 @@ impl Seat {
         };
         let _starter_gone = self.made.send((self.index, Ok(runtime.handle())));
         drop(self.made);
-        let Ok(peers) = self.peers.recv() else { return };
-        PEERS.set(Some(peers));
+        let Ok(handles) = self.peers.recv() else {
+            return;
+        };
+        // Until after the runtime: what its end drops may still ask which shard it is on.
+        let _peers = peers::enter(Peers {
+            own: ShardId(self.index),
+            handles,
+        });
         runtime.block_on(self.stop.asked());
         drop(runtime);
-        PEERS.set(None);
     }
 }
