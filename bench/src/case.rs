@@ -36,8 +36,14 @@ pub enum Work {
     Spawn(Spawn),
     /// Yield in a loop.
     Yield(Yield),
-    /// Send a message to another CPU and wait for the answer, asleep in between.
-    PingPong,
+    /// Start sleeps that never end by themselves.
+    Sleep(Sleep),
+    /// Send a message to another CPU and wait for the answer.
+    PingPong(PingPong),
+    /// Have other threads make calls that would block.
+    Blocking(Blocking),
+    /// Keep many tasks that wait.
+    Memory(Memory),
 }
 
 /// An echo case: the load on the server.
@@ -97,6 +103,48 @@ pub struct Yield {
     pub tasks: u32,
 }
 
+/// What is done with sleeps that never end by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sleep {
+    /// Start one and give it up, again and again.
+    InsertCancel,
+    /// Start so many, then give all up.
+    Create {
+        /// Sleeps at once.
+        count: u32,
+    },
+}
+
+/// A ping-pong case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PingPong {
+    /// What a round trip consists of.
+    pub road: Road,
+    /// Both sides look for the message without ever sleeping; else both sleep in between.
+    pub spinning: bool,
+}
+
+/// What a round trip between two shards consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Road {
+    /// A closure sent to the other side, run there as a task, and its output sent back.
+    Call,
+}
+
+/// A case of the blocking pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocking {
+    /// Calls under way at once.
+    pub in_flight: u32,
+}
+
+/// A memory case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Tasks that wait at once.
+    pub tasks: u32,
+}
+
 /// Which figure the ratio to the floor is taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
@@ -129,12 +177,15 @@ impl Work {
             Self::Timers(_) => ("timers", "timer", Some("lateness"), Basis::CpuPerOperation),
             Self::Spawn(_) => ("spawn", "task", None, Basis::TimePerOperation),
             Self::Yield(_) => ("yield", "yield", None, Basis::TimePerOperation),
-            Self::PingPong => (
+            Self::Sleep(_) => ("sleep", "sleep", None, Basis::TimePerOperation),
+            Self::PingPong(_) => (
                 "ping_pong",
                 "round trip",
                 Some("latency"),
                 Basis::TimePerOperation,
             ),
+            Self::Blocking(_) => ("blocking", "call", None, Basis::TimePerOperation),
+            Self::Memory(_) => ("memory", "task", None, Basis::TimePerOperation),
         };
         Family {
             name,
@@ -217,12 +268,40 @@ pub trait Contender: Sync {
         Err(not_offered())
     }
 
+    /// Starts sleeps and gives them up until the recorder has enough.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the runtime from starting.
+    fn sleeps(&self, _: &Sleep, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
     /// Makes round trips between this thread and one on CPU `other_cpu`.
     ///
     /// # Errors
     ///
     /// Whatever keeps either side from running.
-    fn ping_pong(&self, _other_cpu: usize, _: Recorder) -> io::Result<Figures> {
+    fn ping_pong(&self, _: &PingPong, _other_cpu: usize, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Has threads on any CPU make trivial calls until the recorder has enough; this thread may run on
+    /// any CPU, too.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps a call from being made.
+    fn blocking(&self, _: &Blocking, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Starts tasks that wait and weighs the process before and after.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the runtime from starting.
+    fn memory(&self, _: &Memory, _: Recorder) -> io::Result<Figures> {
         Err(not_offered())
     }
 }

@@ -269,7 +269,8 @@ mod tests {
                 "echo/1x1024",
                 "echo/50x1024",
                 "echo/500x1024",
-                "ping_pong/sleeping"
+                "ping_pong/sleeping",
+                "ping_pong/spinning"
             ]
         );
     }

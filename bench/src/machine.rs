@@ -4,9 +4,11 @@
 //! stands in the JSON. What is wrong with the machine is said before the run, not after.
 
 use std::fs;
+use std::io;
 use std::thread;
 
 use core_affinity::CoreId;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
 use crate::floor::ring;
@@ -113,6 +115,32 @@ impl Machine {
 /// Pins the calling thread; false if that is not possible.
 pub fn pin_to(cpu: usize) -> bool {
     core_affinity::set_for_current(CoreId { id: cpu })
+}
+
+/// Lets the calling thread, and those it starts from now on, run on every CPU.
+///
+/// # Errors
+///
+/// If the kernel refuses.
+pub fn unpin() -> io::Result<()> {
+    let mut every = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|cpu| every.set(cpu));
+    Ok(sched_setaffinity(None, &every)?)
+}
+
+/// Memory of this process that is in use, in bytes.
+///
+/// # Errors
+///
+/// If the kernel does not say.
+pub fn resident_bytes() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/self/statm")?;
+    let pages = text
+        .split(' ')
+        .nth(1)
+        .and_then(|field| field.parse::<u64>().ok());
+    let pages = pages.ok_or_else(|| io::Error::other("statm has no second field"))?;
+    Ok(pages * rustix::param::page_size() as u64)
 }
 
 /// CPU time that the hypervisor gave to others, in ticks, summed over all CPUs.

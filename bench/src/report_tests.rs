@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Outcome, digits, json, table};
-use crate::case::{Case, Family, Work};
+use crate::case::{Case, Family, Memory, Work};
 use crate::cases::{Settings, find};
 use crate::compare::Config;
 use crate::machine::Machine;
@@ -117,7 +117,7 @@ fn a_case_without_floor_rounds_has_no_ratio_and_a_failure_is_told() {
 
 #[test]
 fn a_family_in_which_nobody_takes_part_says_so() {
-    let family: Family = Work::PingPong.family();
+    let family: Family = Work::Memory(Memory { tasks: 1 }).family();
     assert!(table(family, &[]).contains("no contender takes part"));
 }
 

@@ -6,11 +6,15 @@ use std::io;
 
 use crate::case::{Case, Contender, Work};
 use crate::child::Task;
+use crate::machine;
 use crate::recorder::{Figures, Recorder};
 
+pub mod blocking;
 pub mod echo;
 pub mod file_read;
+pub mod memory;
 pub mod ping_pong;
+pub mod sleep;
 pub mod spawn;
 pub mod timers;
 pub mod yield_;
@@ -40,9 +44,12 @@ pub fn all(settings: &Settings) -> Vec<Case> {
         echo::cases(settings),
         file_read::cases(),
         timers::cases(settings),
+        sleep::cases(),
         spawn::cases(),
         yield_::cases(),
         ping_pong::cases(),
+        blocking::cases(),
+        memory::cases(),
     ]
     .concat()
 }
@@ -66,7 +73,13 @@ pub fn measure(work: &Work, contender: &dyn Contender, task: &Task) -> io::Resul
         Work::Timers(timers) => contender.timers(timers, Recorder::without_warm_up()),
         Work::Spawn(spawn) => contender.spawn(spawn, recorder()),
         Work::Yield(yields) => contender.yields(yields, recorder()),
-        Work::PingPong => contender.ping_pong(task.client_cpu, recorder()),
+        Work::Sleep(sleep) => contender.sleeps(sleep, recorder()),
+        Work::PingPong(trips) => contender.ping_pong(trips, task.client_cpu, recorder()),
+        Work::Blocking(blocking) => {
+            machine::unpin()?;
+            contender.blocking(blocking, recorder())
+        }
+        Work::Memory(memory) => contender.memory(memory, Recorder::without_warm_up()),
     }
 }
 

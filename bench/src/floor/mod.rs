@@ -10,10 +10,11 @@
 use std::io;
 use std::net::TcpListener;
 
-use crate::case::{Contender, Echo, FileJob, Work};
+use crate::case::{Blocking, Contender, Echo, FileJob, PingPong, Work};
 use crate::child::Control;
 use crate::recorder::{Figures, Recorder};
 
+pub mod blocking;
 pub mod echo_epoll;
 pub mod echo_uring;
 pub mod file_read;
@@ -32,7 +33,14 @@ impl Contender for Uring {
     }
 
     fn offers(&self, work: &Work) -> bool {
-        matches!(work, Work::Echo(_) | Work::FileRead(_) | Work::PingPong)
+        match work {
+            Work::Echo(_) | Work::FileRead(_) | Work::PingPong(_) | Work::Blocking(_) => true,
+            Work::Timers(_)
+            | Work::Spawn(_)
+            | Work::Yield(_)
+            | Work::Sleep(_)
+            | Work::Memory(_) => false,
+        }
     }
 
     fn serve_echo(&self, echo: &Echo, listener: TcpListener, control: &Control) -> io::Result<()> {
@@ -43,8 +51,21 @@ impl Contender for Uring {
         file_read::through_ring(job, recorder)
     }
 
-    fn ping_pong(&self, other_cpu: usize, recorder: Recorder) -> io::Result<Figures> {
-        ping_pong::message_rings(other_cpu, recorder)
+    fn ping_pong(
+        &self,
+        case: &PingPong,
+        other_cpu: usize,
+        recorder: Recorder,
+    ) -> io::Result<Figures> {
+        if case.spinning {
+            ping_pong::in_memory(other_cpu, recorder)
+        } else {
+            ping_pong::message_rings(other_cpu, recorder)
+        }
+    }
+
+    fn blocking(&self, case: &Blocking, recorder: Recorder) -> io::Result<Figures> {
+        blocking::two_threads(case, recorder)
     }
 }
 

@@ -1,10 +1,11 @@
-//! Two threads that wake each other through their rings (`IORING_OP_MSG_RING`), asleep in between.
+//! Two threads that wake each other through their rings (`IORING_OP_MSG_RING`), asleep in between; and
+//! two that look for each other's number in memory and never sleep.
 //!
-//! No queue and no payload: a round trip is two wake-ups and nothing else.
+//! No queue and no payload: a round trip is two wake-ups, or two cache lines, and nothing else.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -60,6 +61,48 @@ pub fn message_rings(other_cpu: usize, mut recorder: Recorder) -> io::Result<Fig
         ring.message(away.as_fd(), STOP)?;
         ring.enter(Wait::No)?;
         other.join().map_err(|_| panicked())??;
+        Ok(recorder.finish())
+    })
+}
+
+/// A number on a cache line of its own, and its neighbour, which processors fetch with it.
+#[repr(align(128))]
+#[derive(Debug, Default)]
+struct Line(AtomicU64);
+
+/// Makes round trips through memory with a thread on `other_cpu` until the recorder has enough.
+///
+/// # Errors
+///
+/// If the other side panicked.
+pub fn in_memory(other_cpu: usize, mut recorder: Recorder) -> io::Result<Figures> {
+    let (there, back, stop) = (Line::default(), Line::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            machine::pin_to(other_cpu);
+            let mut seen = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let number = there.0.load(Ordering::Acquire);
+                if number != seen {
+                    seen = number;
+                    back.0.store(number, Ordering::Release);
+                }
+                std::hint::spin_loop();
+            }
+        });
+        for number in 1.. {
+            let sent_at = Instant::now();
+            there.0.store(number, Ordering::Release);
+            while back.0.load(Ordering::Acquire) != number {
+                std::hint::spin_loop();
+            }
+            let now = Instant::now();
+            if !recorder.record(now - sent_at, now) {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        other.join().map_err(|_| panicked())?;
         Ok(recorder.finish())
     })
 }

@@ -7,22 +7,22 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use annulet::buf::Aligned;
 use annulet::fs::{File, OpenOptions};
 use annulet::net::{TcpListener as Listener, TcpStream};
-use annulet::{
-    Builder, Choice, Context, Driver, Handle, JoinHandle, Runtime, spawn, time, yield_now,
-};
+use annulet::{Builder, Choice, Context, Driver, Runtime, spawn};
 
-use crate::case::{BLOCK_BYTES, Contender, Echo, FileJob, Spawn, Timers, Work, Yield};
+mod shards;
+mod tasks;
+
+use crate::case::{
+    BLOCK_BYTES, Blocking, Contender, Echo, FileJob, Memory, PingPong, Sleep, Spawn, Timers, Work,
+    Yield,
+};
 use crate::cases::file_read::Offsets;
-use crate::cases::timers::CREATE_NS;
 use crate::child::Control;
-use crate::machine;
 use crate::recorder::{Figures, Recorder};
 
 /// From this size on a message is read into a buffer of its connection's own.
@@ -54,7 +54,11 @@ impl Contender for Annulet {
     fn offers(&self, work: &Work) -> bool {
         match work {
             Work::Echo(echo) => self.spin.is_zero() || echo.connections == 1,
-            Work::PingPong => true,
+            Work::PingPong(trips) => {
+                // The other driver cannot look at its queue without a system call.
+                let spins = !self.spin.is_zero();
+                spins == trips.spinning && (!spins || self.choice == Choice::Uring)
+            }
             _ => self.spin.is_zero(),
         }
     }
@@ -114,89 +118,46 @@ impl Contender for Annulet {
 
     fn timers(&self, timers: &Timers, recorder: Recorder) -> io::Result<Figures> {
         let timers = timers.clone();
-        self.runtime()?.block_on(start_timers(timers, recorder))
+        self.runtime()?.block_on(tasks::timers(timers, recorder))
     }
 
-    fn spawn(&self, case: &Spawn, mut recorder: Recorder) -> io::Result<Figures> {
-        let batch = case.batch;
-        self.runtime()?.block_on(async move {
-            let mut tasks: Vec<JoinHandle<u32>> = Vec::with_capacity(batch as usize);
-            loop {
-                tasks.extend((0..batch).map(|number| spawn(async move { number })));
-                for (expected, task) in (0..).zip(tasks.drain(..)) {
-                    if task.await.map_err(io::Error::other)? != expected {
-                        return Err(io::Error::other("a task answered for another"));
-                    }
-                }
-                if !recorder.record_batch(u64::from(batch), Instant::now()) {
-                    return Ok(recorder.finish());
-                }
-            }
-        })
+    fn spawn(&self, case: &Spawn, recorder: Recorder) -> io::Result<Figures> {
+        self.runtime()?
+            .block_on(tasks::spawns(case.batch, recorder))
     }
 
-    fn yields(&self, case: &Yield, mut recorder: Recorder) -> io::Result<Figures> {
+    fn yields(&self, case: &Yield, recorder: Recorder) -> io::Result<Figures> {
         let tasks = u64::from(case.tasks);
-        self.runtime()?.block_on(async move {
-            let stop = Rc::new(Cell::new(false));
-            let others: Vec<_> = (1..tasks)
-                .map(|_| {
-                    let stop = Rc::clone(&stop);
-                    spawn(async move {
-                        while !stop.get() {
-                            yield_now().await;
-                        }
-                    })
-                })
-                .collect();
-            // Counted in the last of them: each of its turns is one of everybody's.
-            let counter = spawn(async move {
-                const TURNS: u64 = 1000;
-                loop {
-                    for _ in 0..TURNS {
-                        yield_now().await;
-                    }
-                    if !recorder.record_batch(TURNS * tasks, Instant::now()) {
-                        stop.set(true);
-                        return recorder.finish();
-                    }
-                }
-            });
-            let figures = counter.await.map_err(io::Error::other)?;
-            for other in others {
-                other.await.map_err(io::Error::other)?;
+        self.runtime()?.block_on(tasks::yields(tasks, recorder))
+    }
+
+    fn sleeps(&self, case: &Sleep, recorder: Recorder) -> io::Result<Figures> {
+        self.runtime()?.block_on(async {
+            match *case {
+                Sleep::InsertCancel => tasks::sleeps_one_by_one(recorder).await,
+                Sleep::Create { count } => tasks::sleeps_at_once(count, recorder).await,
             }
-            Ok(figures)
         })
     }
 
-    fn ping_pong(&self, other_cpu: usize, recorder: Recorder) -> io::Result<Figures> {
-        let (tell, told) = std::sync::mpsc::channel::<Handle>();
-        let stop = Arc::new(AtomicBool::new(false));
-        let runtime = self.runtime()?;
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                machine::pin_to(other_cpu);
-                let runtime = self.runtime()?;
-                // The first side may have failed and gone.
-                let _gone = tell.send(runtime.handle());
-                runtime.block_on(async {
-                    while !stop.load(Ordering::Relaxed) {
-                        time::sleep(Duration::from_millis(20)).await;
-                    }
-                });
-                Ok::<(), io::Error>(())
-            });
-            let figures = match told.recv() {
-                Ok(handle) => runtime.block_on(round_trips(handle, recorder)),
-                Err(gone) => Err(io::Error::other(gone)),
-            };
-            stop.store(true, Ordering::Relaxed);
-            match other.join() {
-                Ok(ended) => ended.and(figures),
-                Err(_panic) => Err(io::Error::other("the other side panicked")),
-            }
-        })
+    fn ping_pong(
+        &self,
+        case: &PingPong,
+        other_cpu: usize,
+        recorder: Recorder,
+    ) -> io::Result<Figures> {
+        shards::ping_pong(&|| self.runtime(), case.road, other_cpu, recorder)
+    }
+
+    fn blocking(&self, case: &Blocking, recorder: Recorder) -> io::Result<Figures> {
+        let in_flight = case.in_flight;
+        self.runtime()?
+            .block_on(shards::blocking(in_flight, recorder))
+    }
+
+    fn memory(&self, case: &Memory, recorder: Recorder) -> io::Result<Figures> {
+        self.runtime()?
+            .block_on(tasks::memory(case.tasks, recorder))
     }
 }
 
@@ -286,44 +247,5 @@ async fn read_blocks(file: Rc<File>, reads: Rc<Reads>) -> io::Result<()> {
             return Ok(());
         }
         sent_at = now;
-    }
-}
-
-async fn start_timers(timers: Timers, mut recorder: Recorder) -> io::Result<Figures> {
-    let started = Instant::now();
-    let spread_ns = u64::from(timers.spread_ms - 1) * 1_000_000;
-    let sleeps: Vec<_> = (0..u64::from(timers.count))
-        .map(|number| {
-            let after = 1_000_000 + spread_ns * number / u64::from(timers.count);
-            let due = started + Duration::from_nanos(after);
-            spawn(async move {
-                time::sleep_until(due).await;
-                let now = Instant::now();
-                (now.saturating_duration_since(due), now)
-            })
-        })
-        .collect();
-    // The tasks start at their first turn, which a yield gives to all.
-    yield_now().await;
-    let create_ns = started.elapsed().as_nanos() as f64 / f64::from(timers.count);
-    for sleep in sleeps {
-        let (lateness, now) = sleep.await.map_err(io::Error::other)?;
-        recorder.record(lateness, now);
-    }
-    let mut figures = recorder.finish();
-    figures.extra.insert(CREATE_NS.to_owned(), create_ns);
-    Ok(figures)
-}
-
-async fn round_trips(other: Handle, mut recorder: Recorder) -> io::Result<Figures> {
-    let driver = Context::current().driver().clone();
-    loop {
-        let sent_at = Instant::now();
-        other.spawn(|| async {}).await.map_err(io::Error::other)?;
-        let now = Instant::now();
-        recorder.syscalls(syscalls(&driver));
-        if !recorder.record(now - sent_at, now) {
-            return Ok(recorder.finish());
-        }
     }
 }
