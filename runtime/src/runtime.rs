@@ -63,6 +63,10 @@ const PATIENCE: u64 = 5;
 /// they are of a class without.
 const COURTESY_NS: u64 = 25_000;
 
+/// How often a spinning shard looks whether something came from another thread, before it looks at
+/// the driver and the clock again.
+const LOOKS_PER_CLOCK: u32 = 8;
+
 /// Short waits in a row before a shard spins.
 const SPIN_AFTER: u8 = 3;
 
@@ -324,8 +328,14 @@ impl Runtime {
                     break;
                 }
             }
-            for _ in 0..8 {
+            for _ in 0..LOOKS_PER_CLOCK {
                 std::hint::spin_loop();
+                if executor.inbox_pending() {
+                    break;
+                }
+            }
+            if executor.inbox_pending() {
+                break;
             }
             if self.timers.is_due() {
                 break;

@@ -116,9 +116,8 @@ impl LocalOwner {
     /// Runs messages, up to [`MESSAGES_PER_DRAIN`]. True if there were any.
     pub(crate) fn drain_messages(&self) -> bool {
         let owner = self.as_owner();
-        let arrived = owner.shared().messages.take();
         let backlog = &owner.local().backlog;
-        backlog.borrow_mut().extend(arrived);
+        owner.shared().messages.take(&mut backlog.borrow_mut());
         for count in 0..MESSAGES_PER_DRAIN {
             // The borrow ends before the message runs, which may send and drain.
             let Some(message) = backlog.borrow_mut().pop_front() else {

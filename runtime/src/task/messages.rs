@@ -1,9 +1,11 @@
 //! Messages from other threads to an owner: closures, run on its thread.
 //!
-//! A lock and a vector, since a message is boxed anyway; and a flag, so that the owner need not take
+//! A lock and a queue, since a message is boxed anyway; and a flag, so that the owner need not take
 //! the lock to see that there is nothing. The flag is written under the lock only, so it is never
-//! false while the vector is not empty.
+//! false while the queue is not empty. The owner takes the queue by giving an empty one for it, so that
+//! the memory of both is used over and over.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 
@@ -29,7 +31,7 @@ impl fmt::Debug for Message {
 
 #[derive(Debug, Default)]
 struct Held {
-    queue: Vec<Message>,
+    queue: VecDeque<Message>,
     closed: bool,
 }
 
@@ -61,25 +63,29 @@ impl Messages {
         if held.closed {
             return Err(message);
         }
-        held.queue.push(message);
+        held.queue.push_back(message);
         // Relaxed: under the lock.
         self.pending.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Takes everything, first come first.
-    pub(super) fn take(&self) -> Vec<Message> {
+    /// Appends everything to `backlog`, first come first.
+    pub(super) fn take(&self, backlog: &mut VecDeque<Message>) {
         if !self.is_pending() {
-            return Vec::new();
+            return;
         }
         let mut held = lock(&self.held);
         // Relaxed: under the lock.
         self.pending.store(false, Ordering::Relaxed);
-        mem::take(&mut held.queue)
+        if backlog.is_empty() {
+            mem::swap(&mut held.queue, backlog);
+        } else {
+            backlog.append(&mut held.queue);
+        }
     }
 
     /// Takes everything and refuses whatever comes later.
-    pub(super) fn close(&self) -> Vec<Message> {
+    pub(super) fn close(&self) -> VecDeque<Message> {
         let mut held = lock(&self.held);
         held.closed = true;
         // Relaxed: under the lock.

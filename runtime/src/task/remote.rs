@@ -1,8 +1,9 @@
 //! Join handles for other threads: a task's output, carried over to wherever it is awaited.
 //!
 //! The task's future is wrapped in [`RemoteTask`], which shares a [`Slot`] with the handle. The
-//! slot is a small state under a lock, for this is no hot path; wakers are called, cloned and
-//! dropped outside of it.
+//! slot is a small state under a lock; wakers are called, cloned and dropped outside of it. Each end
+//! takes the lock as seldom as it can, since the other is on another CPU: a task that is ready at its
+//! first poll takes it once, to fill, and whoever awaits it twice, to leave a waker and to read.
 //!
 //! The wrapper always fills the slot, whichever way it ends: with the output or the panic from
 //! its poll, or with "cancelled" from the drop of its half of the slot, [`Filler`], which comes after the
@@ -10,7 +11,9 @@
 //! is in the message before it is in the task, so a message that is refused, or dropped at shutdown,
 //! answers too.
 //!
-//! An abort sets a flag and wakes the task, which drops its future on its own thread.
+//! An abort sets a flag and wakes the task, which drops its future on its own thread. The task looks at
+//! the flag before each poll of the future, and again after it has left its waker, which it does once it
+//! has to wait; so an abort that finds no waker is seen.
 //!
 //! A panic goes into the slot if the handle is there to hear of it, else through the task to the
 //! hook for unhandled panics; if the handle is dropped with the panic unread, back to the
@@ -26,6 +29,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -47,14 +51,15 @@ struct State<T> {
     joiner: Option<Waker>,
     /// The task, to be told of an abort.
     task: Option<Waker>,
-    /// Set at the first poll.
+    /// Set when the task first waits, or ends.
     meta: Option<TaskMeta>,
-    aborted: bool,
     detached: bool,
 }
 
 /// What the two ends share.
 struct Slot<T> {
+    /// Set before the task is woken, and seen by it at the latest under the lock.
+    aborted: AtomicBool,
     // Std's even under loom: its lock is all there is to it.
     state: Mutex<State<T>>,
 }
@@ -67,16 +72,20 @@ impl<T> Slot<T> {
 }
 
 /// The task's half of a slot; its drop answers "cancelled" if nothing was answered before.
-pub(crate) struct Filler<T>(Arc<Slot<T>>);
+pub(crate) struct Filler<T> {
+    slot: Arc<Slot<T>>,
+    filled: bool,
+}
 
 impl<T> Filler<T> {
-    fn fill(&self, result: Result<T, JoinError>) {
-        let mut state = self.0.lock();
-        if !matches!(state.answer, Answer::Waited) {
-            drop(state);
+    /// Answers, for a task of this `meta` if it became one.
+    fn fill(&mut self, meta: Option<TaskMeta>, result: Result<T, JoinError>) {
+        if std::mem::replace(&mut self.filled, true) {
             // Only the drop comes second, and its "cancelled" is nobody's loss.
             return;
         }
+        let mut state = self.slot.lock();
+        state.meta = state.meta.take().or(meta);
         let task = state.task.take();
         let joiner = state.joiner.take();
         let unread = if state.detached {
@@ -102,14 +111,29 @@ impl<T> Filler<T> {
 
     /// Whether an abort was asked for.
     pub(crate) fn is_aborted(&self) -> bool {
-        self.0.lock().aborted
+        // Relaxed: who asks again under the lock misses none.
+        self.slot.aborted.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the task's waker for an abort. False if one was asked for already.
+    fn wait(&self, waker: Waker) -> bool {
+        let mut state = self.slot.lock();
+        state.meta = state.meta.take().or_else(super::current);
+        let before = state.task.replace(waker);
+        // After the waker: an abort that did not find it has set the flag before it had the lock.
+        let goes_on = !self.is_aborted();
+        drop(state);
+        drop(before);
+        goes_on
     }
 }
 
 impl<T> Drop for Filler<T> {
     fn drop(&mut self) {
-        let id = self.0.lock().meta.as_ref().and_then(TaskMeta::id);
-        self.fill(Err(JoinError::cancelled(id)));
+        if !self.filled {
+            let id = self.slot.lock().meta.as_ref().and_then(TaskMeta::id);
+            self.fill(None, Err(JoinError::cancelled(id)));
+        }
     }
 }
 
@@ -137,42 +161,36 @@ impl<F: Future> Future for RemoteTask<F> {
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: the field is pinned as its struct is (Invariant 1).
         let mut future = unsafe { Pin::new_unchecked(&mut this.future) };
-        let filler = &this.filler;
+        let filler = &mut this.filler;
+        let id = || super::current().and_then(|meta| meta.id());
 
-        let waker = cx.waker().clone();
-        let mut state = filler.0.lock();
-        let meta = state
-            .meta
-            .get_or_insert_with(|| super::current().unwrap_or_else(TaskMeta::none));
-        let id = meta.id();
-        let aborted = state.aborted;
-        let before = state.task.replace(waker);
-        drop(state);
-        drop(before);
-
-        let result = if aborted {
-            Err(JoinError::cancelled(id))
-        } else {
+        // Aborted, unless the future says something else.
+        let mut result = None;
+        if !filler.is_aborted() {
             let running = future
                 .as_mut()
                 .as_pin_mut()
                 .expect("a task is not polled after its end");
             match contain(|| running.poll(cx)) {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(output)) => Ok(output),
-                Err(payload) => Err(JoinError::panicked(id, payload)),
+                Ok(Poll::Pending) => {
+                    if filler.wait(cx.waker().clone()) {
+                        return Poll::Pending;
+                    }
+                }
+                Ok(Poll::Ready(output)) => result = Some(Ok(output)),
+                Err(payload) => result = Some(Err(JoinError::panicked(id(), payload))),
             }
-        };
+        }
         // A panic here unwinds into the task, which reports it; the answer, if there is one, is
         // given all the same.
         let dropped = contain(|| future.set(None));
-        let detached = filler.0.lock().detached;
         match result {
-            Err(error) if detached && error.is_panic() => {
+            Some(Err(error)) if error.is_panic() && filler.slot.lock().detached => {
                 // Nobody will hear of it but the task's hook.
                 std::panic::resume_unwind(error.into_panic());
             }
-            result => filler.fill(result),
+            Some(result) => filler.fill(super::current(), result),
+            None => filler.fill(super::current(), Err(JoinError::cancelled(id()))),
         }
         if let Err(payload) = dropped {
             std::panic::resume_unwind(payload);
@@ -193,29 +211,40 @@ impl<F: Future> Future for RemoteTask<F> {
 pub struct RemoteJoinHandle<T> {
     slot: Arc<Slot<T>>,
     owner: SharedOwner,
+    /// The output was given: nothing is left in the slot.
+    taken: bool,
 }
 
 /// The two ends of a new slot.
 pub(crate) fn slot<T>(owner: SharedOwner) -> (Filler<T>, RemoteJoinHandle<T>) {
     let slot = Arc::new(Slot {
+        aborted: AtomicBool::new(false),
         state: Mutex::new(State {
             answer: Answer::Waited,
             joiner: None,
             task: None,
             meta: None,
-            aborted: false,
             detached: false,
         }),
     });
-    (Filler(Arc::clone(&slot)), RemoteJoinHandle { slot, owner })
+    let filler = Filler {
+        slot: Arc::clone(&slot),
+        filled: false,
+    };
+    let handle = RemoteJoinHandle {
+        slot,
+        owner,
+        taken: false,
+    };
+    (filler, handle)
 }
 
 impl<T> RemoteJoinHandle<T> {
     /// Ends the task, by dropping its future on its own thread, as soon as that comes to it. If it is
     /// complete by then, nothing happens.
     pub fn abort(&self) {
+        self.slot.aborted.store(true, Ordering::Relaxed);
         let mut state = self.slot.lock();
-        state.aborted = true;
         let task = state.task.take();
         drop(state);
         if let Some(task) = task {
@@ -237,12 +266,16 @@ impl<T> RemoteJoinHandle<T> {
 impl<T> Future for RemoteJoinHandle<T> {
     type Output = Result<T, JoinError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Cloned outside of the lock, as it is code of a user.
         let waker = cx.waker().clone();
         let mut state = self.slot.lock();
         match std::mem::replace(&mut state.answer, Answer::Taken) {
-            Answer::Here(result) => Poll::Ready(result),
+            Answer::Here(result) => {
+                drop(state);
+                self.taken = true;
+                Poll::Ready(result)
+            }
             Answer::Waited => {
                 state.answer = Answer::Waited;
                 let before = state.joiner.replace(waker);
@@ -260,6 +293,9 @@ impl<T> Future for RemoteJoinHandle<T> {
 
 impl<T> Drop for RemoteJoinHandle<T> {
     fn drop(&mut self) {
+        if self.taken {
+            return;
+        }
         let mut state = self.slot.lock();
         state.detached = true;
         let joiner = state.joiner.take();
