@@ -22,6 +22,13 @@ pub(crate) mod ticks;
 
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::monotonic_ns;
+
+#[cfg(not(target_os = "linux"))]
+mod clock;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use clock::monotonic_ns;
 
 #[cfg(unix)]
 pub(crate) mod file {

