@@ -14,6 +14,7 @@
 //! | [`load`] | the load generator of the echo cases |
 //! | [`child`] | the measured process and the protocol spoken with it |
 //! | [`compare`] | the rounds |
+//! | [`instructions`] | hot paths whose instructions are counted |
 //! | [`recorder`], [`stats`], [`report`], [`machine`] | figures, medians, tables, the machine |
 
 #![cfg(target_os = "linux")]
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod compare;
 pub mod contender;
 pub mod floor;
+pub mod instructions;
 pub mod load;
 pub mod machine;
 pub mod recorder;
