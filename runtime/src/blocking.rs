@@ -1,4 +1,8 @@
 //! `spawn_blocking`: a call that would stop the shard, on the blocking pool.
+//!
+//! A call is one allocation, which the pool's queue and the handle share: the closure until somebody takes
+//! it, the result from then on, the waker of whoever waits. The closure is taken out once, by the thread
+//! that runs it or by whoever cancels it; a result is left in any case, "cancelled" if nothing else.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,42 +10,104 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::context::Context;
-use crate::panics::contain;
-use crate::pool::Ticket;
-use crate::task::{JoinError, Wait, waiting};
+use crate::panics::{contain, discard_panic};
+use crate::pool::Job;
+use crate::task::JoinError;
 
-struct Outcome<T> {
+/// See the [module](self).
+struct Call<F, T>(Mutex<State<F, T>>);
+
+struct State<F, T> {
+    call: Option<F>,
     result: Option<Result<T, JoinError>>,
     waker: Option<Waker>,
+    /// The handle is gone, so a result is dropped at once.
+    unheard: bool,
 }
 
-type Shared<T> = Arc<Mutex<Outcome<T>>>;
+impl<F, T> Call<F, T> {
+    fn lock(&self) -> MutexGuard<'_, State<F, T>> {
+        // No code of a user runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-fn lock<T>(shared: &Shared<T>) -> MutexGuard<'_, Outcome<T>> {
-    // No code of a user runs under this lock.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Leaves a result, "cancelled" if nothing else, when the job ends in whatever way.
-struct Report<T> {
-    shared: Shared<T>,
-    result: Option<Result<T, JoinError>>,
-}
-
-impl<T> Drop for Report<T> {
-    fn drop(&mut self) {
-        let result = self
-            .result
-            .take()
-            .unwrap_or_else(|| Err(JoinError::cancelled(None)));
-        let waker = {
-            let mut outcome = lock(&self.shared);
-            outcome.result = Some(result);
-            outcome.waker.take()
+    /// Leaves the result. Whoever calls this has taken the closure.
+    fn finish(&self, result: Result<T, JoinError>) {
+        let mut state = self.lock();
+        let waker = state.waker.take();
+        let unheard = if state.unheard {
+            Some(result)
+        } else {
+            state.result.replace(result)
         };
-        if let Some(waker) = waker {
-            waker.wake();
+        drop(state);
+        discard_panic(|| {
+            drop(unheard);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        });
+    }
+}
+
+impl<F, T> Job for Call<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    fn run(&self) {
+        let call = self.lock().call.take();
+        if let Some(call) = call {
+            let result = contain(call);
+            self.finish(result.map_err(|payload| JoinError::panicked(None, payload)));
         }
+    }
+
+    fn cancel(&self) -> bool {
+        let call = self.lock().call.take();
+        let is_mine = call.is_some();
+        if is_mine {
+            // Before the answer: who reads it knows that the closure is gone.
+            discard_panic(|| drop(call));
+            self.finish(Err(JoinError::cancelled(None)));
+        }
+        is_mine
+    }
+}
+
+/// A call as its handle sees it, which does not know the closure's type.
+trait Answer<T>: Job {
+    /// The result, or else leaves the waker.
+    fn poll(&self, waker: &Waker) -> Poll<Result<T, JoinError>>;
+
+    /// The handle goes before it has the result.
+    fn leave(&self);
+}
+
+impl<F, T> Answer<T> for Call<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    fn poll(&self, waker: &Waker) -> Poll<Result<T, JoinError>> {
+        // Cloned outside of the lock, as it is code of a user.
+        let waker = waker.clone();
+        let mut state = self.lock();
+        if let Some(result) = state.result.take() {
+            return Poll::Ready(result);
+        }
+        let old = state.waker.replace(waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    fn leave(&self) {
+        let mut state = self.lock();
+        state.unheard = true;
+        let left = (state.result.take(), state.waker.take());
+        drop(state);
+        drop(left);
     }
 }
 
@@ -49,8 +115,9 @@ impl<T> Drop for Report<T> {
 /// back one that has not begun.
 #[must_use = "dropping the handle takes back a call that has not begun"]
 pub struct BlockingHandle<T> {
-    shared: Shared<T>,
-    ticket: Option<Ticket>,
+    /// None once it has given the result.
+    call: Option<Arc<dyn Answer<T>>>,
+    detached: bool,
 }
 
 impl<T> fmt::Debug for BlockingHandle<T> {
@@ -62,37 +129,38 @@ impl<T> fmt::Debug for BlockingHandle<T> {
 impl<T> BlockingHandle<T> {
     /// Takes the call back if it has not begun; awaiting then says cancelled.
     pub fn abort(&self) -> bool {
-        self.ticket.as_ref().is_some_and(Ticket::cancel)
+        self.call.as_ref().is_some_and(|call| call.cancel())
     }
 
     /// Lets the call run whether or not anybody waits for it.
     pub fn detach(mut self) {
-        self.ticket = None;
+        self.detached = true;
     }
 }
 
 impl<T> Future for BlockingHandle<T> {
     type Output = Result<T, JoinError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let old;
-        {
-            let mut outcome = lock(&self.shared);
-            if let Some(result) = outcome.result.take() {
-                return Poll::Ready(result);
-            }
-            old = outcome.waker.replace(cx.waker().clone());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let call = self
+            .call
+            .as_ref()
+            .expect("a blocking call polled after its answer");
+        let answer = call.poll(cx.waker());
+        if answer.is_ready() {
+            self.call = None;
         }
-        drop(old);
-        waiting(Wait::Blocking);
-        Poll::Pending
+        answer
     }
 }
 
 impl<T> Drop for BlockingHandle<T> {
     fn drop(&mut self) {
-        if let Some(ticket) = &self.ticket {
-            ticket.cancel();
+        if let Some(call) = &self.call {
+            call.leave();
+            if !self.detached {
+                call.cancel();
+            }
         }
     }
 }
@@ -121,20 +189,18 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let shared: Shared<T> = Arc::new(Mutex::new(Outcome {
+    let call = Arc::new(Call(Mutex::new(State {
+        call: Some(call),
         result: None,
         waker: None,
-    }));
-    let mut report = Report {
-        shared: Arc::clone(&shared),
-        result: None,
-    };
-    let work = Box::new(move || {
-        let result = contain(call);
-        report.result = Some(result.map_err(|payload| JoinError::panicked(None, payload)));
-        drop(report);
-    });
-    // A refused job is dropped here, and its report says cancelled.
-    let ticket = Context::current().pool.submit(work).ok();
-    BlockingHandle { shared, ticket }
+        unheard: false,
+    })));
+    let job: Arc<dyn Job> = Arc::clone(&call) as Arc<dyn Job>;
+    if Context::with(|context| context.pool.submit_job(job)).is_err() {
+        call.cancel();
+    }
+    BlockingHandle {
+        call: Some(call),
+        detached: false,
+    }
 }

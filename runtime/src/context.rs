@@ -66,6 +66,16 @@ impl Context {
         try_current().unwrap_or_else(|missing| panic!("{missing}"))
     }
 
+    /// Calls `f` with the runtime that this thread is inside of, without the cost of a clone. `f` must
+    /// neither enter nor leave a runtime, nor run code of a user.
+    #[track_caller]
+    pub(crate) fn with<R>(f: impl FnOnce(&Self) -> R) -> R {
+        CURRENT.with_borrow(|current| match current {
+            Some(context) => f(context),
+            None => panic!("{NoRuntime}"),
+        })
+    }
+
     /// Its driver.
     #[must_use]
     pub fn driver(&self) -> &Driver {

@@ -1,24 +1,42 @@
-//! A job, and the ticket to take it back.
+//! A job, and the right to take it back.
 //!
-//! A queued job lies in a cell that the queue and its ticket share. Whoever takes the closure out,
-//! be it to run it, to cancel it or to hand it back, is the only one who has it: that is the whole
-//! protocol. The lock around it is held for the length of one `Option::take`.
+//! A queued job is shared by the queue and by whoever submitted it. Whoever takes the closure out, be it
+//! to run it, to cancel it or to take it back, is the only one who has it: that is the whole protocol,
+//! and each kind of [`Job`] keeps it with a lock that is held for the length of one `Option::take`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, io};
 
 use crate::panics::discard_panic;
 
-/// What the pool runs. It carries its own way to tell its result.
+/// What the pool runs, as it lies in the queue: whoever makes one decides what else is in its allocation,
+/// as its result.
+pub(crate) trait Job: Send + Sync {
+    /// Runs the job, unless somebody has taken it. Does not panic.
+    fn run(&self);
+
+    /// Drops the job, which will never run. True if nobody had taken it. Does not panic.
+    fn cancel(&self) -> bool;
+}
+
+impl fmt::Debug for dyn Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").finish_non_exhaustive()
+    }
+}
+
+/// A job in the queue.
+pub(super) type Entry = Arc<dyn Job>;
+
+/// A plain closure, for jobs that carry their own way to tell their result.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
-/// What waits in the queue.
-#[derive(Clone)]
-pub(super) struct Entry(Arc<Mutex<Option<Work>>>);
+/// A job that is a closure and nothing else.
+pub(super) struct Plain(Mutex<Option<Work>>);
 
-impl Entry {
+impl Plain {
     pub(super) fn new(work: Work) -> Self {
-        Self(Arc::new(Mutex::new(Some(work))))
+        Self(Mutex::new(Some(work)))
     }
 
     /// Takes the closure out. `None` if somebody else has.
@@ -26,16 +44,16 @@ impl Entry {
         // No code of a user runs under this lock, so poison says nothing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
 
-    /// Runs the job, unless somebody has taken it.
-    pub(super) fn run(&self) {
+impl Job for Plain {
+    fn run(&self) {
         if let Some(work) = self.take() {
             discard_panic(work);
         }
     }
 
-    /// Drops the job. True if nobody had taken it.
-    pub(super) fn cancel(&self) -> bool {
+    fn cancel(&self) -> bool {
         let taken = self.take();
         let is_mine = taken.is_some();
         discard_panic(|| drop(taken));
@@ -43,18 +61,12 @@ impl Entry {
     }
 }
 
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").finish_non_exhaustive()
-    }
-}
-
-/// The right to cancel a submitted job. Dropping it changes nothing.
-pub(crate) struct Ticket(Entry);
+/// The right to cancel a submitted closure. Dropping it changes nothing.
+pub(crate) struct Ticket(Arc<Plain>);
 
 impl Ticket {
-    pub(super) const fn new(entry: Entry) -> Self {
-        Self(entry)
+    pub(super) const fn new(job: Arc<Plain>) -> Self {
+        Self(job)
     }
 
     /// Takes the job back if no thread has begun it; it will never run. Drops its closure.

@@ -56,8 +56,8 @@
 //!
 //! # Jobs
 //!
-//! A job's closure lies in a cell that is emptied once: by the thread that runs it, or by whoever
-//! cancels it first. The cell keeps its place in the queue, and counts as waiting, until a thread
+//! A job's closure is in an allocation that the queue shares with its submitter, and is taken out once: by
+//! the thread that runs it, or by whoever cancels it first. The job keeps its place in the queue, and counts as waiting, until a thread
 //! comes past. A panic ends the job, not the thread.
 //!
 //! Jobs that wait for other jobs of the same pool hang if there are as many of them as threads may be.
@@ -78,7 +78,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::job::{Rejected, Ticket, Work};
+use self::job::Plain;
+pub(crate) use self::job::{Job, Rejected, Ticket, Work};
 use self::shared::Shared;
 use crate::shim::start_thread;
 
@@ -134,14 +135,32 @@ impl Pool {
         )))))
     }
 
+    /// Queues a closure. Never waits for a job to end.
+    ///
+    /// # Errors
+    ///
+    /// The closure again if the queue is full, the pool has ended, or it has no thread and none could be
+    /// started.
+    pub(crate) fn submit(&self, work: Work) -> Result<Ticket, Rejected> {
+        let job = Arc::new(Plain::new(work));
+        let Err(error) = self.0.0.submit(Arc::clone(&job) as Arc<dyn Job>) else {
+            return Ok(Ticket::new(job));
+        };
+        match job.take() {
+            Some(work) => Err(Rejected { work, error }),
+            // Somebody has it all the same.
+            None => Ok(Ticket::new(job)),
+        }
+    }
+
     /// Queues a job. Never waits for a job to end.
     ///
     /// # Errors
     ///
-    /// The job again if the queue is full, the pool has ended, or it has no thread and none could be
-    /// started.
-    pub(crate) fn submit(&self, work: Work) -> Result<Ticket, Rejected> {
-        self.0.0.submit(work)
+    /// As [`submit`](Self::submit). The caller then cancels the job, and if it is taken already, somebody
+    /// has it all the same.
+    pub(crate) fn submit_job(&self, job: Arc<dyn Job>) -> io::Result<()> {
+        self.0.0.submit(job)
     }
 
     /// Refuses new jobs, drops queued ones, and waits for running ones at most `patience`. Answers

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool as Hint, AtomicU64 as Tally};
 use std::time::{Duration, Instant};
 
 use super::crew::{Action, Crew, Need};
-use super::job::{Entry, Rejected, Ticket, Work};
+use super::job::Entry;
 use super::queue::Queue;
 use super::{PoolConfig, Start, thread};
 use crate::shim::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, lock, proven, wait_timeout};
@@ -56,11 +56,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn submit(self: &Arc<Self>, work: Work) -> Result<Ticket, Rejected> {
+    /// Queues a job. If it fails nobody runs the job unless the caller finds it taken, which means that
+    /// somebody has it all the same.
+    pub(super) fn submit(self: &Arc<Self>, entry: Entry) -> io::Result<()> {
         if self.tally.fetch_add(1, Ordering::Relaxed) % TAKEN >= self.queue_max {
             self.tally.fetch_sub(1, Ordering::Relaxed);
-            let error = io::ErrorKind::QuotaExceeded.into();
-            return Err(Rejected { work, error });
+            return Err(io::ErrorKind::QuotaExceeded.into());
         }
         // Relaxed: a hint, which saves the fence and a second look. The lock orders the rest.
         if self.wanted.load(Ordering::Relaxed) {
@@ -68,25 +69,22 @@ impl Shared {
             if let Err(error) = self.admit(&mut crew) {
                 drop(crew);
                 self.tally.fetch_sub(1, Ordering::Relaxed);
-                return Err(Rejected { work, error });
+                return Err(error);
             }
-            let entry = Entry::new(work);
-            self.queue.push(entry.clone());
+            self.queue.push(entry);
             let action = self.act(&mut crew);
             drop(crew);
             self.perform(action);
-            return Ok(Ticket::new(entry));
+            return Ok(());
         }
-        let entry = Entry::new(work);
-        self.queue.push(entry.clone());
-        match self.look() {
-            Err(error) if proven::pool_closed_is_seen() => match entry.take() {
-                // Its empty cell stays in the queue; this takes a pool that lost all its threads, or
-                // was closed, within the last few instructions.
-                Some(work) => Err(Rejected { work, error }),
-                None => Ok(Ticket::new(entry)),
-            },
-            _ => Ok(Ticket::new(entry)),
+        self.queue.push(entry);
+        // If this fails the job's place stays in the queue; it takes a pool that lost all its threads,
+        // or was closed, within the last few instructions.
+        if proven::pool_closed_is_seen() {
+            self.look()
+        } else {
+            let _unseen = self.look();
+            Ok(())
         }
     }
 
@@ -194,18 +192,18 @@ impl Shared {
         }
         drop(crew);
         self.perform(action);
-        left_over.iter().for_each(|entry| self.cancel(entry));
+        left_over.into_iter().for_each(|entry| self.cancel(entry));
         self.ended.notify_all();
     }
 
     /// Runs a job that was taken from the queue.
-    pub(super) fn run(&self, entry: &Entry) {
+    pub(super) fn run(&self, entry: Entry) {
         self.count_taken();
         entry.run();
     }
 
     /// Drops a job that was taken from the queue.
-    pub(super) fn cancel(&self, entry: &Entry) {
+    pub(super) fn cancel(&self, entry: Entry) {
         self.count_taken();
         entry.cancel();
     }
@@ -242,7 +240,7 @@ impl Shared {
         drop(crew);
         self.bunks.iter().for_each(Condvar::notify_one);
         proven::pool_fence();
-        self.queue.drain(|entry| self.cancel(&entry));
+        self.queue.drain(|entry| self.cancel(entry));
     }
 
     /// A thread has been counted out.

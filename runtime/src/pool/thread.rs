@@ -103,7 +103,7 @@ impl<'a> Thread<'a> {
     fn run(&self, taken: Taken) -> bool {
         let shared = self.shared;
         if shared.is_closed() {
-            shared.cancel(&taken.entry);
+            shared.cancel(taken.entry);
             return false;
         }
         if taken.more && proven::pool_batch_is_told() {
@@ -111,7 +111,7 @@ impl<'a> Thread<'a> {
             let _closed = shared.look();
         }
         let since = shared.is_crowded().then(Instant::now);
-        shared.run(&taken.entry);
+        shared.run(taken.entry);
         let was_short = since.is_some_and(|since| since.elapsed() < SHORT);
         !(was_short && self.local.is_drained() && shared.is_crowded())
     }
@@ -181,7 +181,7 @@ impl<'a> Thread<'a> {
             // What this thread put into its deque after the pool was drained is its to drop.
             drop(crew);
             while let Some(entry) = shared.queue.pop_own(&self.local) {
-                shared.cancel(&entry);
+                shared.cancel(entry);
             }
             crew = lock(&shared.crew);
         }
