@@ -82,6 +82,7 @@ use self::job::Plain;
 pub(crate) use self::job::{Job, Rejected, Ticket, Work};
 use self::shared::Shared;
 use crate::shim::start_thread;
+use crate::sys::affinity::Cpus;
 
 /// How large the pool may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +125,19 @@ struct Handle(Arc<Shared>);
 impl Pool {
     /// A pool that has no thread yet.
     pub(crate) fn new(config: PoolConfig) -> Self {
-        Self::with_start(config, STUCK_AFTER, Box::new(start_thread))
+        // Its threads may run where the maker may, not where those who submit are pinned.
+        let cpus = Cpus::of_this_thread();
+        let start = move |name, main: Work| {
+            let cpus = cpus.clone();
+            start_thread(
+                name,
+                Box::new(move || {
+                    cpus.give_to_this_thread();
+                    main();
+                }),
+            )
+        };
+        Self::with_start(config, STUCK_AFTER, Box::new(start))
     }
 
     fn with_start(config: PoolConfig, stuck_after: Duration, start: Box<Start>) -> Self {

@@ -20,6 +20,9 @@ pub use windows::{RawSource, Source};
 pub(crate) mod thread;
 pub(crate) mod ticks;
 
+#[cfg_attr(target_os = "linux", path = "affinity_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "affinity_other.rs")]
+pub(crate) mod affinity;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 #[cfg(target_os = "linux")]
