@@ -13,7 +13,6 @@ fn allowed() -> String {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test says why it is left out")]
 fn a_call_of_a_pinned_shard_runs_on_any_of_our_cpus() {
     if cpus().len() < 2 {
         println!(

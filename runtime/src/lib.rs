@@ -21,6 +21,7 @@
 pub mod buf;
 pub mod combine;
 pub mod op;
+pub mod process;
 pub mod signal;
 pub mod stream;
 pub mod sync;
@@ -37,6 +38,8 @@ mod executor;
 mod metrics;
 mod panics;
 mod pool;
+#[cfg(windows)]
+mod pooled;
 mod runtime;
 mod shard;
 mod shim;

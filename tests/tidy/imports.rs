@@ -21,7 +21,8 @@ const LAYERS: &[&[&str]] = &[
     &["context"],
     &["op", "dump", "watch"],
     &[
-        "blocking", "combine", "stream", "time", "signal", "process", "sync", "group",
+        "blocking", "combine", "pooled", "stdio", "stream", "time", "signal", "process", "sync",
+        "group",
     ],
     &["runtime", "builder", "shard"],
     &["lib"],

@@ -46,9 +46,15 @@ impl Code {
         match self {
             Self::Nop | Self::Ready | Self::Fsync => "5.1",
             Self::Accept | Self::Connect => "5.5",
-            Self::Recv | Self::Send | Self::ReadAt | Self::WriteAt => "5.6",
+            Self::Recv
+            | Self::Send
+            | Self::ReadAt
+            | Self::WriteAt
+            | Self::ReadStream
+            | Self::WriteStream => "5.6",
             Self::AcceptMulti => "5.19",
             Self::RecvMulti => "6.0",
+            Self::WaitId => "6.7",
             Self::Ftruncate => "6.9",
         }
     }
@@ -63,6 +69,8 @@ impl Code {
             Self::Ready | Self::Accept | Self::Connect | Self::Recv | Self::Send => {
                 "tried when the socket is ready"
             }
+            Self::ReadStream | Self::WriteStream => "tried when the pipe is ready",
+            Self::WaitId => "waitid(2) when the pidfd is readable",
             Self::ReadAt | Self::WriteAt | Self::Fsync | Self::Ftruncate => {
                 "a call on the blocking pool"
             }

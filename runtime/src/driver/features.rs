@@ -72,6 +72,12 @@ named! {
         Fsync = "fsync",
         /// Sets a file's length.
         Ftruncate = "ftruncate",
+        /// Reads what a pipe brings next.
+        ReadStream = "read_stream",
+        /// Writes to a pipe.
+        WriteStream = "write_stream",
+        /// Waits for a child and reaps it.
+        WaitId = "waitid",
     }
 }
 

@@ -345,7 +345,10 @@ impl Driver {
             | Code::Connect
             | Code::Recv
             | Code::RecvMulti
-            | Code::Send => Route::Attempt,
+            | Code::Send
+            | Code::ReadStream
+            | Code::WriteStream
+            | Code::WaitId => Route::Attempt,
             Code::ReadAt | Code::WriteAt | Code::Fsync | Code::Ftruncate => Route::Pool,
         }
     }

@@ -40,7 +40,11 @@ mod ready;
 mod recv;
 mod send;
 mod shared;
+#[cfg(unix)]
+mod stream;
 mod wait;
+#[cfg(target_os = "linux")]
+mod wait_child;
 
 use std::future::Future;
 use std::io;
@@ -56,7 +60,11 @@ pub use ready::Ready;
 pub use recv::{Recv, RecvLease, RecvMulti, Spill};
 pub use send::{Send, send_now};
 pub use shared::Shared;
+#[cfg(unix)]
+pub(crate) use stream::{ReadStream, WriteStream};
 use wait::Wait;
+#[cfg(target_os = "linux")]
+pub(crate) use wait_child::{Exit, WaitChild};
 
 use crate::driver::{Code, Completion, Driver, Flow, Interest, Job, Payload, Route, SlotId, Sqe};
 use crate::sys::RawSource;

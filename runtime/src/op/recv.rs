@@ -76,11 +76,11 @@ impl Spill {
 
     #[cfg(target_os = "linux")]
     #[inline]
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.in_flight.set(self.in_flight.get() + 1);
     }
 
-    fn end(&self, bytes: &[u8]) {
+    pub(super) fn end(&self, bytes: &[u8]) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.bytes.borrow_mut().extend(bytes);
         self.waiting.wake_all();

@@ -1,94 +1,91 @@
-//! The request to end: ctrl-c, and the signals by which a service manager stops a process.
+//! Signals: ctrl-c and the other requests to end, and on Unix any signal as a stream.
 //!
-//! The first call installs the process's handler; until then the system's default stands, which ends
-//! the process at once. No code of ours runs inside a signal handler: a thread waits for the signal
-//! and wakes the tasks that wait here, on whatever shard they are.
+//! The first listener for a signal installs the process's handler; until then the system's default
+//! stands. Handlers that were there before are still called. No code of ours runs inside a signal
+//! handler: a thread, started with the first listener, sleeps until one has come and wakes the tasks that
+//! wait here, on whatever shard and runtime they are.
 //!
-//! # Protocol
+//! A listener counts from its making: make it before what might cause the signal.
 //!
-//! Requests are counted under a lock, beside the wakers of those who wait. A [`Shutdown`] remembers
-//! the count at its making and is done once the count has moved on; it looks and leaves its waker in
-//! one critical section, so that no request falls between the two.
+//! A process that forks without executing another program shares the socket of the handlers with its
+//! child; a signal to such a child is heard by the parent as well. Children of
+//! [`process`](crate::process) have none of our handlers.
 
-use std::collections::BTreeMap;
+mod hub;
+mod shutdown;
+#[cfg_attr(unix, path = "source_unix.rs")]
+#[cfg_attr(windows, path = "source_windows.rs")]
+mod source;
+#[cfg(unix)]
+pub mod unix;
+
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-#[derive(Debug)]
-struct Requests {
-    count: u64,
-    next: u64,
-    wakers: BTreeMap<u64, Waker>,
-}
+use self::hub::{Listener, Number};
+pub use self::shutdown::{Asked, Guard, Shutdown, Undrained};
 
-static REQUESTS: Mutex<Requests> = Mutex::new(Requests {
-    count: 0,
-    next: 0,
-    wakers: BTreeMap::new(),
-});
-
-fn requests() -> MutexGuard<'static, Requests> {
-    // No code of a user runs under this lock.
-    REQUESTS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What the thread of the handler does for each signal.
-fn requested() {
-    let wakers = {
-        let mut requests = requests();
-        requests.count += 1;
-        std::mem::take(&mut requests.wakers)
-    };
-    for waker in wakers.into_values() {
-        waker.wake();
-    }
-}
-
-/// Waits for the process to be asked to end. Made by [`shutdown`].
+/// A request to end, as a future. Made by [`ctrl_c`] and [`shutdown`].
+///
+/// It is done once a request has come since its making. Awaited again, by `&mut`, it waits for the next;
+/// requests that come in between are one.
 #[derive(Debug)]
 #[must_use = "futures do nothing until polled"]
-pub struct Shutdown {
-    id: u64,
-    seen: u64,
+pub struct Request(Listener);
+
+impl Request {
+    fn of(signals: &[Number]) -> io::Result<Self> {
+        source::watch(signals)?;
+        Ok(Self(Listener::new(signals)))
+    }
 }
 
-impl Future for Shutdown {
+impl Future for Request {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let waker = cx.waker().clone();
-        let old = {
-            let mut requests = requests();
-            if requests.count > self.seen {
-                return Poll::Ready(());
-            }
-            requests.wakers.insert(self.id, waker)
-        };
-        drop(old);
-        Poll::Pending
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx)
     }
 }
 
-impl Drop for Shutdown {
-    fn drop(&mut self) {
-        let waker = requests().wakers.remove(&self.id);
-        drop(waker);
-    }
-}
-
-/// Waits until the process is asked to end: by ctrl-c, and on Unix by `SIGINT`, `SIGTERM` or
-/// `SIGHUP`.
+/// Waits for ctrl-c (`SIGINT`; on Windows whatever the console asks to end by).
 ///
-/// From the first call on, these no longer end the process by themselves, for as long as it lives. A
-/// request counts from the call on, awaited or not. To let a second request end the process at once,
-/// wait for one more and exit.
+/// From the first call on, it no longer ends the process by itself, for as long as it lives.
 ///
 /// # Errors
 ///
-/// The system's, where the handler cannot be installed; a handler that something else in the process
-/// has installed by the same means counts as that.
+/// The system's, where the handler cannot be installed.
+///
+/// # Cancel safety
+///
+/// Cancel safe; but a request that comes while nothing made by this function exists is lost.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let mut ctrl_c = annulet_runtime::signal::ctrl_c()?;
+/// (&mut ctrl_c).await;
+/// // once more, for those who insist
+/// ctrl_c.await;
+/// # Ok(())
+/// # }
+/// ```
+pub fn ctrl_c() -> io::Result<Request> {
+    Request::of(source::CTRL_C)
+}
+
+/// Waits until the process is asked to end: by ctrl-c, and on Unix by `SIGINT`, `SIGTERM` or
+/// `SIGHUP`. [`Shutdown`] is this with all that a server does next.
+///
+/// From the first call on, these no longer end the process by themselves, for as long as it lives. A
+/// request counts from the call on, awaited or not. A hang-up is left alone where the process was
+/// started to ignore it, as by `nohup`.
+///
+/// # Errors
+///
+/// The system's, where the handler cannot be installed.
 ///
 /// # Cancel safety
 ///
@@ -105,19 +102,6 @@ impl Drop for Shutdown {
 /// # Ok(())
 /// # }
 /// ```
-pub fn shutdown() -> io::Result<Shutdown> {
-    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
-    let installed =
-        INSTALLED.get_or_init(|| ctrlc::set_handler(requested).map_err(|error| error.to_string()));
-    if let Err(message) = installed {
-        return Err(io::Error::other(format!(
-            "no handler for ctrl-c can be installed: {message}"
-        )));
-    }
-    let mut requests = requests();
-    requests.next += 1;
-    Ok(Shutdown {
-        id: requests.next,
-        seen: requests.count,
-    })
+pub fn shutdown() -> io::Result<Request> {
+    Request::of(source::ending())
 }

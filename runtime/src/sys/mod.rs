@@ -33,6 +33,16 @@ mod clock;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use clock::monotonic_ns;
 
+#[cfg(target_os = "linux")]
+pub(crate) mod pidfd;
+#[cfg_attr(unix, path = "process_unix.rs")]
+#[cfg_attr(windows, path = "process_windows.rs")]
+pub(crate) mod process;
+#[cfg(unix)]
+pub(crate) mod signal;
+#[cfg(unix)]
+pub(crate) mod stream;
+
 #[cfg(unix)]
 pub(crate) mod file {
     //! Positional file calls of this platform.

@@ -1,12 +1,14 @@
 //! One row to an operation: how to have it wait, how to have it complete, how to have it fail.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -14,8 +16,11 @@ use std::time::Duration;
 use annulet::fs::File;
 use annulet::net::{TcpListener, TcpStream};
 use annulet::op::{Accept, Backlog, Nop, Op, Ready, Recv, Shared, Spill};
+use annulet::process::{Child, PipeReader, PipeWriter};
 use annulet::time::{sleep, timeout};
 use annulet::{Code, Context, Interest};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::streams::connected;
@@ -89,6 +94,9 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("set_len", false, set_len).failing(set_len_fails),
     Row::new("open", false, open).failing(open_fails),
     Row::new("metadata", false, metadata),
+    Row::new("read a pipe", true, read_pipe).failing(read_pipe_fails),
+    Row::new("write a pipe", true, write_pipe).failing(write_pipe_fails),
+    Row::new("wait for a child", true, wait_child).failing(wait_child_fails),
     Row::new("sleep", false, a_sleep),
     Row::new("timeout", false, a_timeout),
     Row::new("join", false, join),
@@ -443,6 +451,98 @@ fn metadata() -> io::Result<Scene> {
         assert_eq!(file.metadata().await?.len(), CONTENT.len() as u64);
         Ok(())
     })
+}
+
+#[expect(
+    clippy::await_holding_refcell_ref,
+    reason = "one operation at a time, which is dropped before the next"
+)]
+fn read_pipe() -> io::Result<Scene> {
+    let (read, write) = io::pipe()?;
+    let read = Rc::new(RefCell::new(PipeReader::from_owned_fd(read.into())?));
+    let operate = move || {
+        let read = Rc::clone(&read);
+        async move {
+            let (count, buf) = read.borrow_mut().read(Vec::with_capacity(8)).await?;
+            assert_eq!((count, &buf[..]), (1, &b"!"[..]));
+            Ok(())
+        }
+    };
+    scene(operate, move || written(write))
+}
+
+fn read_pipe_fails() -> io::Result<Failure> {
+    let (_read, write) = io::pipe()?;
+    let mut wrong = PipeReader::from_owned_fd(write.into())?;
+    failure(libc::EBADF, async move {
+        wrong.read(Vec::with_capacity(8)).await?;
+        Ok(())
+    })
+}
+
+/// A pipe that takes nothing until it is read.
+#[expect(
+    clippy::await_holding_refcell_ref,
+    reason = "one operation at a time, which is dropped before the next"
+)]
+fn write_pipe() -> io::Result<Scene> {
+    /// What a pipe holds.
+    const BYTES: usize = 64 * 1024;
+    let (mut read, mut write) = io::pipe()?;
+    write.write_all(&[0; BYTES])?;
+    let write = Rc::new(RefCell::new(PipeWriter::from_owned_fd(write.into())?));
+    let operate = move || {
+        let write = Rc::clone(&write);
+        async move {
+            write.borrow_mut().write(b"!").await?;
+            Ok(())
+        }
+    };
+    scene(operate, move || {
+        read.read_exact(&mut [0; BYTES])
+            .expect("all that was written");
+        read
+    })
+}
+
+fn write_pipe_fails() -> io::Result<Failure> {
+    let (_, write) = io::pipe()?;
+    let mut write = PipeWriter::from_owned_fd(write.into())?;
+    failure(libc::EPIPE, async move {
+        match write.write(b"kept".to_vec()).await {
+            Ok(_) => Ok(()),
+            Err(failure) => {
+                assert_eq!(failure.buf, b"kept");
+                Err(failure.error)
+            }
+        }
+    })
+}
+
+#[expect(
+    clippy::await_holding_refcell_ref,
+    reason = "one operation at a time, which is dropped before the next"
+)]
+fn wait_child() -> io::Result<Scene> {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    let stdin = cat.stdin.take();
+    let child = Rc::new(RefCell::new(Child::from_std(cat)?));
+    let operate = move || {
+        let child = Rc::clone(&child);
+        async move {
+            assert!(child.borrow_mut().wait().await?.success());
+            Ok(())
+        }
+    };
+    scene(operate, move || drop(stdin))
+}
+
+fn wait_child_fails() -> io::Result<Failure> {
+    let child = Command::new("true").spawn()?;
+    let number = Pid::from_raw(i32::try_from(child.id()).expect("the system's own"));
+    let mut child = Child::from_std(child)?;
+    waitpid(number, None)?;
+    failure(libc::ECHILD, async move { child.wait().await.map(drop) })
 }
 
 fn a_sleep() -> io::Result<Scene> {

@@ -101,16 +101,12 @@ async fn copy(arguments: Arguments) -> ExitCode {
 }
 
 /// The first request to end stops the copy in good order, the second ends the process.
-async fn stop_when_asked(copier: Copier, asked: signal::Shutdown) {
-    asked.await;
-    // Made before anything is said, so that no request falls between the two.
-    let again = signal::shutdown();
+async fn stop_when_asked(copier: Copier, mut asked: signal::Request) {
+    (&mut asked).await;
     copier.stop();
     complain("stopping: what is whole stays, what is under way is removed");
-    if let Ok(again) = again {
-        again.await;
-        std::process::exit(130);
-    }
+    asked.await;
+    std::process::exit(130);
 }
 
 /// Where the copy goes: into a directory that is there, else to the very name.

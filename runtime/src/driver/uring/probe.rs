@@ -192,6 +192,9 @@ fn opcodes(ring: &Ring, features: Mask) -> io::Result<Mask> {
             Code::WriteAt => (opcode::Write::CODE, true),
             Code::Fsync => (opcode::Fsync::CODE, true),
             Code::Ftruncate => (opcode::Ftruncate::CODE, true),
+            Code::ReadStream => (opcode::Read::CODE, true),
+            Code::WriteStream => (opcode::Write::CODE, true),
+            Code::WaitId => (opcode::WaitId::CODE, true),
         };
         if also && known.is_supported(opcode) {
             found = found.with_code(*code);

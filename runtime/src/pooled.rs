@@ -1,0 +1,319 @@
+//! Streams that only know blocking calls, read and written by the blocking pool: one call at a time.
+//!
+//! Nothing that a call brings belongs to the future that asked for it. What was read waits in the state
+//! for whoever reads next, on whatever shard; so a read may be dropped at any time. What is written is
+//! copied, and the state keeps its error for the next call: so a write may be dropped, too, and is done
+//! all the same.
+//!
+//! # Protocol
+//!
+//! The state says whether a call is under way. Who finds none starts one, in the critical section in which
+//! it looked; who finds one leaves its waker in it. A call ends in a critical section, also when it never
+//! ran, and wakes all who wait. The stream itself has a lock of its own, which only a running call takes.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll, Waker};
+
+use crate::blocking::spawn_blocking;
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt};
+
+/// Bytes that one call moves at most.
+const CALL_BYTES: usize = 64 * 1024;
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whose turn it is, and who waits for theirs.
+#[derive(Debug, Default)]
+struct State {
+    /// A call is under way.
+    busy: bool,
+    /// What was read and nobody has taken.
+    bytes: VecDeque<u8>,
+    /// How the last call ended, if not well: an error, or for a read the end.
+    outcome: Option<io::Result<()>>,
+    wakers: Vec<Waker>,
+}
+
+impl State {
+    /// Leaves a waker; gives it back if it is there already, to be dropped without the lock.
+    fn wait(&mut self, waker: Waker) -> Option<Waker> {
+        if self.wakers.iter().any(|other| other.will_wake(&waker)) {
+            return Some(waker);
+        }
+        self.wakers.push(waker);
+        None
+    }
+}
+
+/// Ends the call that is under way, however it ends.
+struct Ending<'a> {
+    state: &'a Mutex<State>,
+    bytes: Vec<u8>,
+    outcome: Option<io::Result<()>>,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let wakers = {
+            let mut state = lock(self.state);
+            state.busy = false;
+            state.bytes.extend(mem::take(&mut self.bytes));
+            state.outcome = self.outcome.take();
+            mem::take(&mut state.wakers)
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+/// A call that the pool has, and may drop without running it.
+struct Call(Option<Arc<Mutex<State>>>);
+
+impl Call {
+    /// Runs it. The bytes are those read; an outcome of `None` is a good one.
+    fn run(mut self, call: impl FnOnce() -> (Vec<u8>, Option<io::Result<()>>)) {
+        let state = self.0.take().expect("it runs once");
+        let mut ending = Ending {
+            state: &state,
+            bytes: Vec::new(),
+            outcome: Some(Err(io::Error::other("a call on the pool has panicked"))),
+        };
+        (ending.bytes, ending.outcome) = call();
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(state) = self.0.take() {
+            let refused = io::Error::other("the blocking pool does not take the call");
+            drop(Ending {
+                state: &state,
+                bytes: Vec::new(),
+                outcome: Some(Err(refused)),
+            });
+        }
+    }
+}
+
+/// Reads by the pool. Clones read the same stream.
+#[derive(Clone)]
+pub(crate) struct PooledReader {
+    state: Arc<Mutex<State>>,
+    stream: Arc<Mutex<dyn Read + Send>>,
+}
+
+impl fmt::Debug for PooledReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledReader").finish_non_exhaustive()
+    }
+}
+
+impl PooledReader {
+    pub(crate) fn new(stream: impl Read + Send + 'static) -> Self {
+        Self {
+            state: Arc::default(),
+            stream: Arc::new(Mutex::new(stream)),
+        }
+    }
+
+    /// What is left of earlier calls; `None` if a call has to be made.
+    pub(crate) fn poll_left(
+        &self,
+        cx: &TaskContext<'_>,
+        space: &mut [u8],
+    ) -> Poll<Option<io::Result<usize>>> {
+        let waker = cx.waker().clone();
+        let mut state = lock(&self.state);
+        if !state.bytes.is_empty() {
+            let count = space.len().min(state.bytes.len());
+            for (to, from) in space.iter_mut().zip(state.bytes.drain(..count)) {
+                *to = from;
+            }
+            return Poll::Ready(Some(Ok(count)));
+        }
+        if state.busy {
+            let known = state.wait(waker);
+            drop(state);
+            drop(known);
+            return Poll::Pending;
+        }
+        // The end is told once: a terminal goes on after it.
+        Poll::Ready(state.outcome.take().map(|outcome| outcome.map(|()| 0)))
+    }
+
+    /// Reads what comes next, zero at the end.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &TaskContext<'_>,
+        space: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match self.poll_left(cx, space) {
+                Poll::Ready(Some(read)) => return Poll::Ready(read),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => self.start(),
+            }
+        }
+    }
+
+    /// Starts a call, if none is under way.
+    fn start(&self) {
+        if mem::replace(&mut lock(&self.state).busy, true) {
+            return;
+        }
+        let stream = Arc::clone(&self.stream);
+        let call = Call(Some(Arc::clone(&self.state)));
+        let run = move || {
+            call.run(|| {
+                let mut bytes = vec![0; CALL_BYTES];
+                let mut stream = lock(&*stream);
+                let read = loop {
+                    match stream.read(&mut bytes) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        other => break other,
+                    }
+                };
+                bytes.truncate(read.as_ref().copied().unwrap_or(0));
+                let outcome = match read {
+                    Ok(0) => Some(Ok(())),
+                    Ok(_) => None,
+                    Err(error) => Some(Err(error)),
+                };
+                (bytes, outcome)
+            });
+        };
+        spawn_blocking(run).detach();
+    }
+
+    pub(crate) async fn read<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
+        if buf.bytes_total() == 0 {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
+            return Err(BufError::new(error, buf, 0));
+        }
+        let read = poll_fn(|cx| {
+            buf.fill_with(|space| match self.poll_read(cx, space) {
+                Poll::Ready(Ok(read)) => (read, Poll::Ready(Ok(read))),
+                other => (0, other),
+            })
+        });
+        match read.await {
+            Ok(read) => Ok((read, buf)),
+            Err(error) => Err(BufError::new(error, buf, 0)),
+        }
+    }
+
+    #[cfg(windows)]
+    pub(crate) async fn read_to_end(&self, mut buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        let before = buf.len();
+        let mut space = vec![0; CALL_BYTES];
+        loop {
+            match poll_fn(|cx| self.poll_read(cx, &mut space)).await {
+                Ok(0) => return Ok((buf.len() - before, buf)),
+                Ok(read) => buf.extend_from_slice(&space[..read]),
+                Err(error) => {
+                    let done = buf.len() - before;
+                    return Err(BufError::new(error, buf, done));
+                }
+            }
+        }
+    }
+}
+
+/// Writes by the pool. Clones write to the same stream.
+#[derive(Clone)]
+pub(crate) struct PooledWriter {
+    state: Arc<Mutex<State>>,
+    stream: Arc<Mutex<dyn Write + Send>>,
+}
+
+impl fmt::Debug for PooledWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledWriter").finish_non_exhaustive()
+    }
+}
+
+impl PooledWriter {
+    pub(crate) fn new(stream: impl Write + Send + 'static) -> Self {
+        Self {
+            state: Arc::default(),
+            stream: Arc::new(Mutex::new(stream)),
+        }
+    }
+
+    /// Ready when no call is under way, with the error of the last.
+    pub(crate) fn poll_flush(&self, cx: &TaskContext<'_>) -> Poll<io::Result<()>> {
+        let waker = cx.waker().clone();
+        let mut state = lock(&self.state);
+        if state.busy {
+            let known = state.wait(waker);
+            drop(state);
+            drop(known);
+            return Poll::Pending;
+        }
+        Poll::Ready(state.outcome.take().unwrap_or(Ok(())))
+    }
+
+    /// Takes bytes to be written, once those before are.
+    pub(crate) fn poll_write(&self, cx: &TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        {
+            let waker = cx.waker().clone();
+            let mut state = lock(&self.state);
+            if state.busy {
+                let known = state.wait(waker);
+                drop(state);
+                drop(known);
+                return Poll::Pending;
+            }
+            if let Some(Err(error)) = state.outcome.take() {
+                return Poll::Ready(Err(error));
+            }
+            state.busy = true;
+        }
+        let bytes = bytes[..bytes.len().min(CALL_BYTES)].to_vec();
+        let taken = bytes.len();
+        let stream = Arc::clone(&self.stream);
+        let call = Call(Some(Arc::clone(&self.state)));
+        let run = move || {
+            call.run(|| {
+                let mut stream = lock(&*stream);
+                let written = stream.write_all(&bytes).and_then(|()| stream.flush());
+                (Vec::new(), written.err().map(Err))
+            });
+        };
+        spawn_blocking(run).detach();
+        Poll::Ready(Ok(taken))
+    }
+
+    pub(crate) async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        match self.write_now(buf.as_init()).await {
+            Ok(written) => Ok((written, buf)),
+            Err(error) => Err(BufError::new(error, buf, 0)),
+        }
+    }
+
+    pub(crate) async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        let mut done = 0;
+        while done < buf.bytes_init() {
+            match self.write_now(&buf.as_init()[done..]).await {
+                Ok(written) => done += written,
+                Err(error) => return Err(BufError::new(error, buf, done)),
+            }
+        }
+        Ok(((), buf))
+    }
+
+    /// Writes some and waits for it.
+    pub(crate) async fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = poll_fn(|cx| self.poll_write(cx, bytes)).await?;
+        poll_fn(|cx| self.poll_flush(cx)).await?;
+        Ok(written)
+    }
+}
