@@ -20,6 +20,7 @@
 
 pub mod buf;
 pub mod combine;
+pub mod group;
 pub mod op;
 pub mod process;
 pub mod signal;
@@ -35,6 +36,7 @@ mod context;
 mod driver;
 mod dump;
 mod executor;
+mod locals;
 mod metrics;
 mod panics;
 mod pool;
@@ -52,6 +54,11 @@ pub use combine::{join_all, race, race_ok, try_join_all};
 pub use context::{Context, NoRuntime, TaskBuilder, spawn, spawn_named, try_current};
 pub use driver::{Choice, Code, Config, Driver, DriverKind, DriverReport, Feature, Interest, Mask};
 pub use dump::tasks;
+pub use group::{
+    CancelCause, CancelScope, Cancelled, Child, ChildError, GroupError, TaskGroup, TaskSet,
+    TimerHandle, Until, call_at, call_later, defer, shield, wait,
+};
+pub use locals::{LocalKey, LocalScope, NotSet, inherit_locals};
 pub use metrics::{ClassMetrics, Distribution, DriverStats, LoopStats, Metrics, TaskStats};
 pub use pool::PoolConfig;
 pub use runtime::Runtime;

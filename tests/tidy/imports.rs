@@ -12,7 +12,7 @@ use crate::source::{Source, is_name};
 
 /// The top modules of the runtime, the floor first.
 const LAYERS: &[&[&str]] = &[
-    &["shim", "error", "panics", "wakers"],
+    &["shim", "error", "panics", "wakers", "locals"],
     &["sys"],
     &["metrics", "buf"],
     &["task"],

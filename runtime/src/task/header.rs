@@ -25,6 +25,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::cancel::Busy;
 use super::cells::Class;
 use super::meta::{TaskId, TaskMeta};
 use super::names::Name;
@@ -65,6 +66,12 @@ pub(super) struct VTable {
     /// The stage holds an output (OUTPUT was set and the caller has cleared it), and the pointer
     /// is good for writing a `Result<F::Output, JoinError>`.
     pub(super) take_output: unsafe fn(Task, *mut ()),
+    /// Where the output lies: a `Result<F::Output, JoinError>`.
+    ///
+    /// # Safety
+    ///
+    /// OUTPUT is set, and stays so for as long as the pointer is used.
+    pub(super) peek_output: unsafe fn(Task) -> *const (),
     /// Drops the output, containing its panics.
     ///
     /// # Safety
@@ -95,8 +102,8 @@ pub(crate) struct Header {
     /// The next task in the run queue.
     pub(super) queue_next: Cell<Link>,
     pub(super) owner: NonNull<Owner>,
-    /// Ticks spent in its polls.
-    pub(super) busy: Cell<u64>,
+    /// Ticks spent in its polls, and what it knows of cancels.
+    pub(super) busy: Busy,
     /// When it was woken, in units of 2^[`WOKEN_SHIFT`] ticks, modulo 2^32.
     pub(super) woken: Cell<u32>,
     /// When it was spawned, in units of 2^[`BORN_SHIFT`] ticks, modulo 2^32.
@@ -158,7 +165,7 @@ impl Header {
             local: Cell::new(1),
             queue_next: Cell::new(None),
             owner: owner.as_non_null(),
-            busy: Cell::new(0),
+            busy: Busy::new(),
             woken: Cell::new(coarse(now, WOKEN_SHIFT)),
             born: coarse(now, BORN_SHIFT),
             id,

@@ -60,6 +60,49 @@ impl<T> JoinHandle<T> {
         self.task.abort();
     }
 
+    /// Asks the task to end, and lets it do so in its own way.
+    ///
+    /// If the task is inside a [`CancelScope`](crate::CancelScope) or a
+    /// [`TaskGroup`](crate::TaskGroup), the innermost hears of it: what runs there is dropped, and the
+    /// code around gets [`Cancelled`](crate::Cancelled) and may await its clean-up. If it has been in
+    /// a scope but is in none now, the next one that it enters hears of it, and what is outside of
+    /// any is not disturbed. A task that was never in a scope is [aborted](Self::abort).
+    ///
+    /// A task that ignores a cancel goes on; see [`cancel_within`](Self::cancel_within). What came of
+    /// it is the task's output: whatever it returns then, or a [`JoinError`] that says cancelled if
+    /// it was aborted. A cancel of a task that is complete does nothing, and cancels that come before
+    /// the first was answered are one with it.
+    pub fn cancel(&self) {
+        self.task.request_cancel();
+    }
+
+    /// The output, if the task is complete; it stays there to be awaited.
+    pub fn peek(&self) -> Option<&Result<T, JoinError>> {
+        if !self.task.state.any(OUTPUT) {
+            return None;
+        }
+        // SAFETY: OUTPUT is set; it is cleared through `&mut self` alone, which the borrow that is
+        // given out excludes.
+        let output = unsafe { (self.task.vtable.peek_output)(self.task) };
+        let output = output.cast::<Result<T, JoinError>>();
+        // SAFETY: the output is a `T`, as the maker of this handle promised, and stays where it is
+        // for as long as this handle is borrowed.
+        Some(unsafe { &*output })
+    }
+
+    /// Polls for the end of the task, without taking its output.
+    pub fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_finished() {
+            return Poll::Ready(());
+        }
+        self.register(cx.waker());
+        // Cloning a waker runs code of its maker, which may have ended the task.
+        if self.is_finished() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
     /// Whether the task is complete: awaiting the handle would not wait.
     pub fn is_finished(&self) -> bool {
         self.task.state.any(OUTPUT) || !self.task.state.any(LISTED)

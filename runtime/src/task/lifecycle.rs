@@ -132,7 +132,7 @@ impl OwnerRef {
         let ticks = after.wrapping_sub(now);
         meter.poll_time.record(meter.ns(ticks));
         if end == End::Pending {
-            task.busy.set(task.busy.get().wrapping_add(ticks));
+            task.busy.add(ticks);
         }
         self.settle(task, end);
         after
@@ -152,7 +152,7 @@ impl OwnerRef {
         {
             *polls += 1;
             if let Some(end) = self.poll(task, class) {
-                task.busy.set(task.busy.get().wrapping_add(mean));
+                task.busy.add(mean);
                 self.settle(task, end);
             }
             if local.queues.must_give_way(class) {

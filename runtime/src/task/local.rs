@@ -166,7 +166,7 @@ impl LocalOwner {
             class: Class::from_number(task.class.get()),
             age: Duration::from_nanos(meter.ns(task.ticks_since_born(now))),
             polls: task.polls.get(),
-            busy: Duration::from_nanos(meter.ns(task.busy.get())),
+            busy: Duration::from_nanos(meter.ns(task.busy.ticks())),
             waits: Wait::from_number(task.waits.get()),
             operations: Vec::new(),
         };

@@ -78,6 +78,7 @@
 //! Panics are contained at every call of a user's code. A panic of a poll becomes the output; any
 //! other, and that too if nobody joins, goes to the owner's hook.
 
+mod cancel;
 mod cells;
 mod class;
 mod error;
@@ -105,6 +106,7 @@ mod wait;
 mod waker;
 mod yield_now;
 
+pub use self::cancel::cancel_requested;
 pub use self::class::{Class, ClassBuilder, ClassError};
 pub use self::error::JoinError;
 pub use self::join::JoinHandle;
@@ -114,6 +116,9 @@ pub use self::remote::RemoteJoinHandle;
 pub use self::wait::Wait;
 pub use self::yield_now::{YieldIfNeeded, YieldNow, yield_if_needed, yield_now};
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use self::cancel::listeners;
+pub(crate) use self::cancel::{Place, Waking};
 pub(crate) use self::lifecycle::Batch;
 pub(crate) use self::local::{RootView, spawn_here};
 pub(crate) use self::messages::Message;

@@ -90,6 +90,7 @@ fn vtable<F: Future>() -> &'static VTable {
             poll: poll::<F>,
             cancel: cancel::<F>,
             take_output: take_output::<F>,
+            peek_output: peek_output::<F>,
             drop_output: drop_output::<F>,
             class: class::<F>(),
         }
@@ -214,6 +215,18 @@ unsafe fn take_output<F: Future>(task: Task, to: *mut ()) {
     let output = unsafe { output::<F>(task) };
     // SAFETY: the caller gives a place for exactly this type.
     unsafe { to.cast::<Result<F::Output, JoinError>>().write(output) };
+}
+
+/// See [`VTable::peek_output`].
+unsafe fn peek_output<F: Future>(task: Task) -> *const () {
+    // SAFETY: this function is in the vtable of an `F` alone.
+    let stage = unsafe { stage::<F>(task) };
+    // SAFETY: OUTPUT stays set meanwhile, as the caller says, so nobody writes the stage
+    // (Invariant 1).
+    match unsafe { &*stage } {
+        Stage::Output(output) => std::ptr::from_ref(output).cast(),
+        Stage::Future(_) | Stage::Empty => unreachable!("OUTPUT says that there is one"),
+    }
 }
 
 /// See [`VTable::drop_output`].

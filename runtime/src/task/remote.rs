@@ -14,6 +14,8 @@
 //! An abort sets a flag and wakes the task, which drops its future on its own thread. The task looks at
 //! the flag before each poll of the future, and again after it has left its waker, which it does once it
 //! has to wait; so an abort that finds no waker is seen.
+//! A cancel does likewise, and the task tells its own listeners, or drops its future if it has never had
+//! one.
 //!
 //! A panic goes into the slot if the handle is there to hear of it, else through the task to the
 //! hook for unhandled panics; if the handle is dropped with the panic unread, back to the
@@ -60,6 +62,8 @@ struct State<T> {
 struct Slot<T> {
     /// Set before the task is woken, and seen by it at the latest under the lock.
     aborted: AtomicBool,
+    /// As `aborted`; taken back by the task once it knows.
+    cancel: AtomicBool,
     // Std's even under loom: its lock is all there is to it.
     state: Mutex<State<T>>,
 }
@@ -115,6 +119,20 @@ impl<T> Filler<T> {
         self.slot.aborted.load(Ordering::Relaxed)
     }
 
+    /// Whether a cancel was asked for.
+    fn is_asked(&self) -> bool {
+        // Relaxed: as for an abort.
+        self.slot.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Tells the task, which is the running one, of a cancel. True if it is to end at once.
+    fn hear_cancel(&self) -> bool {
+        // Relaxed: the flag is all there is to it.
+        self.is_asked()
+            && self.slot.cancel.swap(false, Ordering::Relaxed)
+            && super::cancel::ask_running()
+    }
+
     /// Leaves the task's waker for an abort. False if one was asked for already.
     fn wait(&self, waker: Waker) -> bool {
         let mut state = self.slot.lock();
@@ -166,7 +184,7 @@ impl<F: Future> Future for RemoteTask<F> {
 
         // Aborted, unless the future says something else.
         let mut result = None;
-        if !filler.is_aborted() {
+        if !filler.is_aborted() && !filler.hear_cancel() {
             let running = future
                 .as_mut()
                 .as_pin_mut()
@@ -174,6 +192,10 @@ impl<F: Future> Future for RemoteTask<F> {
             match contain(|| running.poll(cx)) {
                 Ok(Poll::Pending) => {
                     if filler.wait(cx.waker().clone()) {
+                        if filler.is_asked() {
+                            // It came after the look at it, and found no waker.
+                            cx.waker().wake_by_ref();
+                        }
                         return Poll::Pending;
                     }
                 }
@@ -219,6 +241,7 @@ pub struct RemoteJoinHandle<T> {
 pub(crate) fn slot<T>(owner: SharedOwner) -> (Filler<T>, RemoteJoinHandle<T>) {
     let slot = Arc::new(Slot {
         aborted: AtomicBool::new(false),
+        cancel: AtomicBool::new(false),
         state: Mutex::new(State {
             answer: Answer::Waited,
             joiner: None,
@@ -243,7 +266,18 @@ impl<T> RemoteJoinHandle<T> {
     /// Ends the task, by dropping its future on its own thread, as soon as that comes to it. If it is
     /// complete by then, nothing happens.
     pub fn abort(&self) {
-        self.slot.aborted.store(true, Ordering::Relaxed);
+        self.signal(&self.slot.aborted);
+    }
+
+    /// Asks the task to end, and lets it do so in its own way, as
+    /// [`JoinHandle::cancel`](super::JoinHandle::cancel) does; the task hears of it as soon as its
+    /// thread comes to it.
+    pub fn cancel(&self) {
+        self.signal(&self.slot.cancel);
+    }
+
+    fn signal(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Relaxed);
         let mut state = self.slot.lock();
         let task = state.task.take();
         drop(state);

@@ -1,0 +1,48 @@
+//! Aborting many tasks at once, however deep they lie within each other.
+//!
+//! An abort drops a future, and in that future may be a group whose drop aborts its own children. A
+//! hundred thousand groups within each other would need as many frames of the stack; so beyond
+//! a depth the aborts wait until the frames below have returned. The outermost call returns
+//! when all is done.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+/// How many aborts may lie within each other before the next has to wait.
+const DEPTH_MAX: usize = 32;
+
+thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static WAITING: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Puts the depth back, by the way of a panic too.
+struct Deeper;
+
+impl Deeper {
+    fn new() -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Deeper {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// Runs `aborts` now, or, if many such calls are on the stack, before the outermost of them returns.
+pub(super) fn in_turn(aborts: impl FnOnce() + 'static) {
+    if DEPTH.get() >= DEPTH_MAX {
+        WAITING.with_borrow_mut(|waiting| waiting.push_back(Box::new(aborts)));
+        return;
+    }
+    let _deeper = Deeper::new();
+    aborts();
+    if DEPTH.get() == 1 {
+        while let Some(next) = WAITING.with_borrow_mut(VecDeque::pop_front) {
+            next();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Tests of tasks that belong together, in virtual time: an hour takes no time, and all goes the
+//! same way every time.
+
+mod cancel;
+mod scopes;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::time::{now, sleep};
+use crate::{Builder, Runtime};
+
+fn runtime() -> Runtime {
+    Builder::new()
+        .virtual_time()
+        .build()
+        .expect("some driver works")
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+async fn wait_seconds(count: u64) {
+    sleep(seconds(count)).await;
+}
+
+/// How long something took, to the nearest second: each timer is up to a tick late.
+struct Watch(Instant);
+
+impl Watch {
+    fn start() -> Self {
+        Self(now())
+    }
+
+    fn seconds(&self) -> u64 {
+        (now().duration_since(self.0) + Duration::from_millis(500)).as_secs()
+    }
+}
+
+/// A number that several hold.
+#[derive(Clone, Default)]
+struct Count(Rc<Cell<usize>>);
+
+impl Count {
+    fn add(&self, number: usize) {
+        self.0.set(self.0.get() + number);
+    }
+
+    fn read(&self) -> usize {
+        self.0.get()
+    }
+
+    /// Adds one when it is dropped.
+    fn on_drop(&self) -> OnDrop {
+        OnDrop(self.clone())
+    }
+}
+
+struct OnDrop(Count);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.add(1);
+    }
+}
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+struct Log(Rc<RefCell<Vec<String>>>);
+
+impl Log {
+    fn say(&self, text: impl Into<String>) {
+        self.0.borrow_mut().push(text.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
