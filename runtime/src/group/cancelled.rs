@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::task::Asker;
 use crate::time::Elapsed;
 
 /// Why something was cancelled.
@@ -16,6 +17,17 @@ pub enum CancelCause {
     Deadline,
     /// The task was asked to end, by [`JoinHandle::cancel`](crate::JoinHandle::cancel).
     Task,
+    /// The task group around it is ending: a sibling has failed, or the group was cancelled.
+    Group,
+}
+
+impl From<Asker> for CancelCause {
+    fn from(asker: Asker) -> Self {
+        match asker {
+            Asker::Handle => Self::Task,
+            Asker::Place => Self::Group,
+        }
+    }
 }
 
 /// What ran in a scope was cancelled, and has been dropped.
@@ -51,6 +63,7 @@ impl fmt::Display for Cancelled {
             CancelCause::Asked => "cancelled on request",
             CancelCause::Deadline => "cancelled at the deadline",
             CancelCause::Task => "cancelled with its task",
+            CancelCause::Group => "cancelled with its task group",
         })
     }
 }

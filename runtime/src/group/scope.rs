@@ -235,12 +235,15 @@ impl Run {
     }
 
     fn check_told(&self) -> Result<(), Cancelled> {
-        match &self.place {
-            Some(place) if place.is_told() => {
+        let Some(place) = &self.place else {
+            return Ok(());
+        };
+        match place.told() {
+            Some(asker) => {
                 place.answer();
-                Err(Cancelled::new(CancelCause::Task))
+                Err(Cancelled::new(asker.into()))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

@@ -433,6 +433,10 @@ impl<T, E> Scope<T, E> {
             self.shared.reap(cx);
             self.ask_body(body.as_mut());
             self.poll_body(cx, body.as_mut());
+            if self.place.take_unheard() {
+                // It has left its scopes by itself, and waits in none.
+                self.drop_body(body.as_mut());
+            }
             self.mind_grace(cx, body.as_mut());
             if !self.shared.news.get() {
                 break;
@@ -446,12 +450,10 @@ impl<T, E> Scope<T, E> {
         Poll::Ready(self.finish())
     }
 
-    /// Whether the task was asked to end.
+    /// Whether the task was asked to end, or the body of a group around.
     fn hear(&self) {
-        if self.place.is_told() {
-            self.place.answer();
-            let cancelled = Cancelled::new(CancelCause::Task);
-            self.shared.cancel(Some(cancelled));
+        if let Some(asker) = self.place.told() {
+            self.shared.cancel(Some(Cancelled::new(asker.into())));
         }
     }
 
@@ -523,9 +525,14 @@ impl<T, E> Scope<T, E> {
         }
         let failures = self.shared.failures.take();
         let cancelled = self.shared.cancelled.get();
-        let with_task = cancelled.is_some_and(|with| with.cause() == CancelCause::Task);
+        let heard = cancelled.is_some_and(|cancelled| cancelled.cause() != CancelCause::Asked);
+        if heard && failures.is_empty() {
+            // Else the cancel goes on to the next scope outward, since who deals with the failures
+            // may not look at it.
+            self.place.answer();
+        }
         match self.output.take() {
-            Some(output) if failures.is_empty() && !with_task => Ok(output),
+            Some(output) if failures.is_empty() && !heard => Ok(output),
             _ => Err(GroupError::new(failures, cancelled)),
         }
     }

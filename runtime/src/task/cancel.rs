@@ -26,6 +26,9 @@
 //! it (by ending what runs in it) or is gone. If all are gone and none has answered, because
 //! what ran had come to its end by itself, the cancel is asked anew: of the next listener outward,
 //! or it is PENDING. Cancels that come while one is not answered yet are one with it.
+//!
+//! A group that is ending asks its own body in the same way: the innermost listeners inside of it. If
+//! these go without an answer and no other is there, the group is what hears of that.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -83,10 +86,29 @@ impl Busy {
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Whoever has the task's handle.
+    Handle,
+    /// A place further out in the same task: a group that is ending.
+    Place,
+}
+
 /// One cancel, as long as it is not answered.
-#[derive(Debug, Default)]
 struct Request {
     answered: Cell<bool>,
+    /// The place that asks; none for a handle.
+    place: Option<Rc<Listener>>,
+}
+
+impl Request {
+    fn new(place: Option<Rc<Listener>>) -> Rc<Self> {
+        Rc::new(Self {
+            answered: Cell::new(false),
+            place,
+        })
+    }
 }
 
 /// One place in a task where cancels are heard.
@@ -95,6 +117,8 @@ struct Listener {
     /// How many listeners are right inside.
     inner: Cell<usize>,
     told: RefCell<Option<Rc<Request>>>,
+    /// It has asked those inside, and all of them have gone without an answer.
+    unheard: Cell<bool>,
     /// Of the last poll.
     waker: RefCell<Option<Waker>>,
 }
@@ -142,7 +166,7 @@ fn tell(task: TaskId, place: Option<&Rc<Listener>>) -> bool {
             .cloned()
             .collect()
     });
-    let request = Rc::new(Request::default());
+    let request = Request::new(place.cloned());
     for leaf in &leaves {
         let mut told = leaf.told.borrow_mut();
         if told.is_none() {
@@ -215,6 +239,7 @@ impl Place {
                 outer,
                 inner: Cell::new(0),
                 told: RefCell::new(None),
+                unheard: Cell::new(false),
                 waker: RefCell::new(None),
             }),
             task: None,
@@ -240,7 +265,7 @@ impl Place {
         LISTENERS.with_borrow_mut(|table| table.entry(task.id).or_default().push(listener));
         if task.busy.take(PENDING) {
             task.busy.set(LISTENS);
-            *self.listener.told.borrow_mut() = Some(Rc::new(Request::default()));
+            *self.listener.told.borrow_mut() = Some(Request::new(None));
         }
     }
 
@@ -295,9 +320,13 @@ impl Place {
         Waking(Rc::clone(&self.listener))
     }
 
-    /// Whether its task was asked to cancel, and this is where that is to be answered.
-    pub(crate) fn is_told(&self) -> bool {
-        self.listener.told.borrow().is_some()
+    /// Whether there is a cancel to be answered here, and whose.
+    pub(crate) fn told(&self) -> Option<Asker> {
+        let told = self.listener.told.borrow();
+        told.as_ref().map(|request| match request.place {
+            Some(_) => Asker::Place,
+            None => Asker::Handle,
+        })
     }
 
     /// Says that what was told is being done.
@@ -307,10 +336,16 @@ impl Place {
         }
     }
 
-    /// Tells the innermost listeners inside of this one. False if there are none.
+    /// Tells the innermost listeners inside of this one. False if there are none. If there are, and
+    /// all go without an answer, this is woken and finds it [unheard](Self::take_unheard).
     pub(crate) fn tell_inner(&self) -> bool {
         let Some(task) = self.task else { return false };
         tell(task, Some(&self.listener))
+    }
+
+    /// Whether all that were told inside have gone, and none has answered.
+    pub(crate) fn take_unheard(&self) -> bool {
+        self.listener.unheard.take()
     }
 }
 
@@ -331,11 +366,18 @@ impl Drop for Place {
             return;
         }
         // Nobody has answered it. If the task is not the running one, it is over.
-        if let Some(running) = running()
-            && Some(running.id) == task
-            && !tell(running.id, None)
-        {
-            running.busy.set(LISTENS | PENDING);
+        let Some(running) = running().filter(|running| Some(running.id) == task) else {
+            return;
+        };
+        if tell(running.id, request.place.as_ref()) {
+            return;
+        }
+        match &request.place {
+            Some(place) => {
+                place.unheard.set(true);
+                place.wake();
+            }
+            None => running.busy.set(LISTENS | PENDING),
         }
     }
 }
@@ -344,7 +386,7 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Place")
             .field("task", &self.task)
-            .field("told", &self.is_told())
+            .field("told", &self.told())
             .finish_non_exhaustive()
     }
 }

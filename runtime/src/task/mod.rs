@@ -118,7 +118,7 @@ pub use self::yield_now::{YieldIfNeeded, YieldNow, yield_if_needed, yield_now};
 
 #[cfg(all(test, not(loom)))]
 pub(crate) use self::cancel::listeners;
-pub(crate) use self::cancel::{Place, Waking};
+pub(crate) use self::cancel::{Asker, Place, Waking};
 pub(crate) use self::lifecycle::Batch;
 pub(crate) use self::local::{RootView, spawn_here};
 pub(crate) use self::messages::Message;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures_util::future::join;
 
-use super::{Count, Log, Watch, block_on, runtime, seconds, wait_seconds};
+use super::{Count, Log, Watch, block_on, poll_once, runtime, seconds, wait_seconds};
 use crate::group::{CancelCause, CancelScope, Cancelled, TaskGroup};
 use crate::task::cancel_requested;
 use crate::time::{sleep, timeout};
@@ -283,7 +283,7 @@ fn a_run_that_is_dropped_with_its_cancel_unheard_passes_it_on() {
             let run = outer.run(async {
                 let inner = CancelScope::new();
                 let mut run = Box::pin(inner.run(pending::<()>()));
-                assert!(futures_util::poll!(run.as_mut()).is_pending());
+                assert!(poll_once(run.as_mut()).await.is_pending());
                 // Not polled any more, and dropped later, with what it was told.
                 wait_seconds(5).await;
                 drop(run);

@@ -2,10 +2,18 @@
 //! same way every time.
 
 mod cancel;
+mod failures;
+mod groups;
+mod panics;
 mod scopes;
+mod sets;
+mod waits;
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::time::{now, sleep};
@@ -68,6 +76,16 @@ impl Drop for OnDrop {
     fn drop(&mut self) {
         self.0.add(1);
     }
+}
+
+/// Polls once, with the waker of the task.
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// Panics as planned, in place of any value.
+fn planned<T>(text: &str) -> T {
+    panic!("planned: {text}")
 }
 
 /// What happened, in order.

@@ -5,7 +5,7 @@ use std::io;
 
 use futures_util::future::join;
 
-use super::{Count, Watch, block_on, seconds, wait_seconds};
+use super::{Count, Watch, block_on, poll_once, seconds, wait_seconds};
 use crate::group::{CancelCause, CancelScope, Cancelled};
 use crate::time::{Elapsed, now, sleep_until, timeout};
 use crate::{spawn, yield_now};
@@ -391,7 +391,7 @@ fn a_run_may_move_to_another_task_and_is_cancelled_there() {
     block_on(async {
         let scope = CancelScope::new();
         let mut run = Box::pin(scope.run(pending::<()>()));
-        assert!(futures_util::poll!(run.as_mut()).is_pending());
+        assert!(poll_once(run.as_mut()).await.is_pending());
         let task = spawn(run);
         yield_now().await;
         task.cancel();
