@@ -24,6 +24,7 @@ fn loom_a_shutdown_races_with_two_foreign_wakes() {
                     Poll::<()>::Pending
                 }),
                 None,
+                None,
                 Location::caller(),
             ));
         }

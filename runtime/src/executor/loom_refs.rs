@@ -26,6 +26,7 @@ fn task(executor: &Executor) -> (JoinHandle<u8>, Waker) {
             Poll::Pending
         }),
         None,
+        None,
         Location::caller(),
     );
     let _end = executor.run(|_| false);

@@ -55,6 +55,7 @@ fn loom_a_waker_finds_the_owner_asleep_and_wakes_it() {
                 Poll::Pending
             }),
             None,
+            None,
             std::panic::Location::caller(),
         );
         run_until(&executor, &bed, || done.get());

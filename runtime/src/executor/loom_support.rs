@@ -25,7 +25,7 @@ impl Bed {
 /// An executor and where it sleeps. A panic that nobody joins is a failure of the model.
 pub(super) fn executor() -> (Executor, Arc<Bed>) {
     let bed = Arc::new(Bed(Notify::new()));
-    let executor = Executor::new(Arc::<Bed>::clone(&bed));
+    let executor = Executor::new(Arc::<Bed>::clone(&bed), Arc::default());
     executor.set_unhandled(Box::new(|meta, _| {
         eprintln!("{meta} panicked");
         std::process::abort();

@@ -46,6 +46,7 @@ fn loom_two_foreign_wakers_and_an_owner_that_sleeps_lose_no_wake() {
                 Poll::Ready(())
             }),
             None,
+            None,
             Location::caller(),
         ));
         run_until(&executor, &bed, || done.get());
