@@ -26,7 +26,7 @@ pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
     /// State that is looked at for a moment.
     type Cell<T>;
     /// A pointer that the ends share.
-    type Rc<T: ?Sized>: Clone + Deref<Target = T>;
+    type Rc<T: ?Sized>: Clone + Deref<Target = T> + Unpin;
     /// A pointer to what the ends share that does not keep it alive.
     type Weak<T>;
     /// A value that is written once.

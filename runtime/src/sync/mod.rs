@@ -100,12 +100,16 @@
 
 use std::rc::Rc;
 
+// modules
+pub mod mpsc;
 pub mod kind;
 
 mod barrier;
+mod block;
 mod cancellation;
 mod condition;
 mod event;
+mod look;
 mod mutex;
 mod notify;
 mod once_cell;
@@ -116,6 +120,8 @@ mod waiters;
 
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
+    // modules
+    pub mod mpsc;
     pub use super::barrier::{Barrier, BarrierWait};
     pub use super::cancellation::{CancellationToken, Cancelled, DropGuard};
     pub use super::condition::{Condition, ConditionWait};
@@ -183,6 +189,8 @@ locks_of_kind!(kind::Local, Rc);
 
 /// The same between shards and threads.
 pub mod shared {
+    // modules
+    pub mod mpsc;
     use std::sync::Arc;
 
     locks_of_kind!(crate::sync::kind::Shared, Arc);
@@ -190,6 +198,8 @@ pub mod shared {
 
 #[cfg(all(test, loom))]
 mod loom_locks;
+#[cfg(all(test, not(loom)))]
+mod testing;
 #[cfg(all(test, not(loom)))]
 #[expect(
     clippy::unwrap_used,
