@@ -101,6 +101,7 @@
 use std::rc::Rc;
 
 // modules
+pub mod oneshot;
 pub mod mpsc;
 pub mod kind;
 
@@ -121,6 +122,7 @@ mod waiters;
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
     // modules
+    pub mod oneshot;
     pub mod mpsc;
     pub use super::barrier::{Barrier, BarrierWait};
     pub use super::cancellation::{CancellationToken, Cancelled, DropGuard};
@@ -190,6 +192,7 @@ locks_of_kind!(kind::Local, Rc);
 /// The same between shards and threads.
 pub mod shared {
     // modules
+    pub mod oneshot;
     pub mod mpsc;
     use std::sync::Arc;
 
