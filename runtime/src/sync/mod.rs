@@ -101,6 +101,7 @@
 use std::rc::Rc;
 
 // modules
+pub mod queue;
 pub mod oneshot;
 pub mod mpsc;
 pub mod kind;
@@ -122,6 +123,7 @@ mod waiters;
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
     // modules
+    pub mod queue;
     pub mod oneshot;
     pub mod mpsc;
     pub use super::barrier::{Barrier, BarrierWait};
@@ -192,6 +194,7 @@ locks_of_kind!(kind::Local, Rc);
 /// The same between shards and threads.
 pub mod shared {
     // modules
+    pub mod queue;
     pub mod oneshot;
     pub mod mpsc;
     use std::sync::Arc;
