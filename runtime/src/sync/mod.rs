@@ -101,6 +101,7 @@
 use std::rc::Rc;
 
 // modules
+pub mod rendezvous;
 pub mod queue;
 pub mod oneshot;
 pub mod mpsc;
@@ -123,6 +124,7 @@ mod waiters;
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
     // modules
+    pub mod rendezvous;
     pub mod queue;
     pub mod oneshot;
     pub mod mpsc;
@@ -194,6 +196,7 @@ locks_of_kind!(kind::Local, Rc);
 /// The same between shards and threads.
 pub mod shared {
     // modules
+    pub mod rendezvous;
     pub mod queue;
     pub mod oneshot;
     pub mod mpsc;
