@@ -101,6 +101,7 @@
 use std::rc::Rc;
 
 // modules
+pub mod watch;
 pub mod rendezvous;
 pub mod queue;
 pub mod oneshot;
@@ -124,6 +125,7 @@ mod waiters;
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
     // modules
+    pub mod watch;
     pub mod rendezvous;
     pub mod queue;
     pub mod oneshot;
@@ -196,6 +198,7 @@ locks_of_kind!(kind::Local, Rc);
 /// The same between shards and threads.
 pub mod shared {
     // modules
+    pub mod watch;
     pub mod rendezvous;
     pub mod queue;
     pub mod oneshot;
