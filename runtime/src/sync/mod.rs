@@ -101,6 +101,7 @@
 use std::rc::Rc;
 
 // modules
+pub mod broadcast;
 pub mod watch;
 pub mod rendezvous;
 pub mod queue;
@@ -125,6 +126,7 @@ mod waiters;
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
     // modules
+    pub mod broadcast;
     pub mod watch;
     pub mod rendezvous;
     pub mod queue;
@@ -198,6 +200,7 @@ locks_of_kind!(kind::Local, Rc);
 /// The same between shards and threads.
 pub mod shared {
     // modules
+    pub mod broadcast;
     pub mod watch;
     pub mod rendezvous;
     pub mod queue;
