@@ -316,6 +316,12 @@ pub(crate) mod proven {
         !is_weakened("hand_on")
     }
 
+    /// A value is sent, or refused, in one look. Weaken with `channel_send`, which makes it two.
+    #[inline(always)]
+    pub(crate) fn channel_sends_in_one_look() -> bool {
+        !is_weakened("channel_send")
+    }
+
     /// Takes a list and closes it, in one step. Weaken with `close`, which makes it two.
     pub(crate) fn close<T>(head: &AtomicPtr<T>, closed: *mut T) -> *mut T {
         if is_weakened("close") {

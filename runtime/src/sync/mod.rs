@@ -21,6 +21,12 @@
 //! | have a number of tasks wait for each other | [`Barrier`] |
 //! | make something once, when it is first wanted | [`OnceCell`] |
 //! | tell many tasks that they should stop | [`CancellationToken`] |
+//! | send values from many tasks to one | [`mpsc`] |
+//! | the same, and go on only when the value was received | [`rendezvous`] |
+//! | hand one value to whoever waits for it | [`oneshot`] |
+//! | send every value to everybody | [`broadcast`] |
+//! | let everybody see the last value | [`watch`] |
+//! | share out work, and wait until it is done | [`queue`] |
 //!
 //! # The lost update
 //!
@@ -100,14 +106,13 @@
 
 use std::rc::Rc;
 
-// modules
 pub mod broadcast;
-pub mod watch;
-pub mod rendezvous;
-pub mod queue;
-pub mod oneshot;
-pub mod mpsc;
 pub mod kind;
+pub mod mpsc;
+pub mod oneshot;
+pub mod queue;
+pub mod rendezvous;
+pub mod watch;
 
 mod barrier;
 mod block;
@@ -125,13 +130,13 @@ mod waiters;
 
 /// The types that the kinds share, for code that works with either.
 pub mod generic {
-    // modules
     pub mod broadcast;
-    pub mod watch;
-    pub mod rendezvous;
-    pub mod queue;
-    pub mod oneshot;
     pub mod mpsc;
+    pub mod oneshot;
+    pub mod queue;
+    pub mod rendezvous;
+    pub mod watch;
+
     pub use super::barrier::{Barrier, BarrierWait};
     pub use super::cancellation::{CancellationToken, Cancelled, DropGuard};
     pub use super::condition::{Condition, ConditionWait};
@@ -199,18 +204,20 @@ locks_of_kind!(kind::Local, Rc);
 
 /// The same between shards and threads.
 pub mod shared {
-    // modules
     pub mod broadcast;
-    pub mod watch;
-    pub mod rendezvous;
-    pub mod queue;
-    pub mod oneshot;
     pub mod mpsc;
+    pub mod oneshot;
+    pub mod queue;
+    pub mod rendezvous;
+    pub mod watch;
+
     use std::sync::Arc;
 
     locks_of_kind!(crate::sync::kind::Shared, Arc);
 }
 
+#[cfg(all(test, loom))]
+mod loom_channels;
 #[cfg(all(test, loom))]
 mod loom_locks;
 #[cfg(all(test, not(loom)))]

@@ -62,8 +62,10 @@ impl<T, K: Kind> Sender<T, K> {
                 Ok(receivers)
             }
             Err(value) => {
-                let value = K::rc_into_inner(value);
-                Err(SendError(value.expect("nobody else was given it")))
+                let Some(value) = K::rc_into_inner(value) else {
+                    unreachable!("nobody else was given it");
+                };
+                Err(SendError(value))
             }
         }
     }

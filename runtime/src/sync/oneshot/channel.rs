@@ -66,8 +66,14 @@ impl<T, K: Kind> Sender<T, K> {
     /// The value, if the receiver is closed or gone.
     #[inline]
     pub fn send(self, value: T) -> Result<(), T> {
+        let closed_before = !proven::channel_sends_in_one_look() && self.is_closed();
         let receiver = K::with(&self.channel, |state| {
-            if state.closed {
+            let closed = if proven::channel_sends_in_one_look() {
+                state.closed
+            } else {
+                closed_before
+            };
+            if closed {
                 return Err(value);
             }
             state.value = Some(value);
