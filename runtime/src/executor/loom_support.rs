@@ -1,10 +1,11 @@
 //! What the models share: an owner that sleeps on a loom notification, and a count of cells.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use loom::sync::Notify;
 
 use super::{Executor, Unpark};
+use crate::metrics::Meter;
 use crate::shim::census;
 
 /// A sleep that loom understands: if nobody unparks the sleeper, the model reports a deadlock.
@@ -25,12 +26,20 @@ impl Bed {
 /// An executor and where it sleeps. A panic that nobody joins is a failure of the model.
 pub(super) fn executor() -> (Executor, Arc<Bed>) {
     let bed = Arc::new(Bed(Notify::new()));
-    let executor = Executor::new(Arc::<Bed>::clone(&bed), Arc::default());
+    let executor = Executor::new(Arc::<Bed>::clone(&bed), meter());
     executor.set_unhandled(Box::new(|meta, _| {
         eprintln!("{meta} panicked");
         std::process::abort();
     }));
     (executor, bed)
+}
+
+/// The meter of all models, which none looks at. It is made on a thread with a stack of usual size: a
+/// meter is larger than what loom gives to a thread of a model.
+fn meter() -> Arc<Meter> {
+    static METER: OnceLock<Arc<Meter>> = OnceLock::new();
+    let made = || std::thread::spawn(Arc::<Meter>::default).join();
+    Arc::clone(METER.get_or_init(|| made().expect("a meter can be made")))
 }
 
 /// Takes turns until `done`, asleep whenever it can be.
