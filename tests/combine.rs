@@ -438,6 +438,34 @@ fn where_all_fail_all_errors_are_kept_in_order() {
 }
 
 #[test]
+fn a_race_that_is_polled_after_its_end_says_so() {
+    let polled_again = |mut race: Pin<Box<dyn Future<Output = u32>>>| {
+        run(async {
+            assert_eq!(race.as_mut().await, 1);
+            let polled = std::panic::AssertUnwindSafe(|| {
+                race.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            });
+            let payload = std::panic::catch_unwind(polled)
+                .map(|_| ())
+                .expect_err("it panics");
+            payload
+                .downcast_ref::<&str>()
+                .map(|said| (*said).to_owned())
+        })
+    };
+    for race in [
+        Box::pin(race((ready(1_u32), ready(1)))) as Pin<Box<dyn Future<Output = u32>>>,
+        Box::pin(race([ready(1), ready(1)])),
+    ] {
+        let said = polled_again(race);
+        assert_eq!(
+            said.as_deref(),
+            Some("a race was polled after it completed")
+        );
+    }
+}
+
+#[test]
 fn a_race_is_left_and_taken_up_again() {
     run(async {
         let begun = now();

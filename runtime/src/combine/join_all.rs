@@ -63,8 +63,7 @@ impl<F: Future, T> Joined<F, T> {
         Pin::new(&mut self.pending).poll_next(cx)
     }
 
-    /// All outputs. A second time there are none, so that a poll too many gives an empty list and not
-    /// a panic only if the list was empty to begin with.
+    /// All outputs, once every future is done. A poll too many finds none.
     fn outputs(&mut self) -> Vec<T> {
         let outputs = std::mem::take(&mut self.outputs).into_iter();
         outputs

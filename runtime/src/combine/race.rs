@@ -191,6 +191,7 @@ impl<F: Future<Output = Result<T, L>>, T, L> Future for Won<F> {
 struct ListContest<F, L> {
     racing: FuturesUnordered<Numbered<F>>,
     losses: Vec<Option<L>>,
+    ended: bool,
 }
 
 // The futures lie on the heap, and losses are never pinned.
@@ -201,9 +202,11 @@ impl<F: Future, L> ListContest<F, L> {
     where
         R: Rule<F::Output, Loss = L>,
     {
+        assert!(!self.ended, "a race was polled after it completed");
         while let Some((index, output)) = ready!(Pin::new(&mut self.racing).poll_next(cx)) {
             match R::judge(output) {
                 Ok(win) => {
+                    self.ended = true;
                     self.racing.clear();
                     self.losses.clear();
                     return Poll::Ready(Ok(win));
@@ -211,6 +214,7 @@ impl<F: Future, L> ListContest<F, L> {
                 Err(loss) => self.losses[index] = Some(loss),
             }
         }
+        self.ended = true;
         let losses = std::mem::take(&mut self.losses).into_iter();
         Poll::Ready(Err(losses
             .map(|loss| loss.expect("every contender has lost"))
@@ -246,6 +250,7 @@ where
         let mut contest = ListContest {
             racing: contenders.into_iter().collect(),
             losses,
+            ended: false,
         };
         std::future::poll_fn(move |cx| contest.poll::<R>(cx))
     }

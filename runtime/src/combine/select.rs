@@ -97,6 +97,25 @@
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// What is wrong is an error at its place:
+///
+/// ```compile_fail
+/// # async fn example() -> u32 {
+/// annulet_runtime::select! {
+///     number = std::future::ready(1) => number,
+///     other = 2 => other, // `{integer}` is not a future
+/// }
+/// # }
+/// ```
+///
+/// ```compile_fail
+/// # async fn example() -> u32 {
+/// annulet_runtime::select! {
+///     number = std::future::ready(1), number > 0 => number, // expected `if`
+/// }
+/// # }
+/// ```
 #[macro_export]
 macro_rules! select {
     ($($branches:tt)*) => {
