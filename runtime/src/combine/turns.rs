@@ -3,7 +3,8 @@
 //! If the first branch were always asked first, one that is always ready would starve the others. So
 //! the order is drawn anew for each poll, and every order is as likely as any other: a random start
 //! alone would favour a branch that stands behind silent ones. The numbers come from a small generator
-//! of the thread (splitmix64), which is no secret and costs a few nanoseconds.
+//! of the thread (splitmix64 for each poll, a congruence within it), which is no secret and costs a few
+//! nanoseconds.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -41,51 +42,55 @@ pub fn seed(seed: u64) {
     STATE.set(Some(seed));
 }
 
-/// A small generator: good enough to draw lots.
+/// The numbers of one poll: a multiplication each, of which the upper bits are good enough to draw
+/// lots with.
 #[derive(Clone, Debug)]
 struct Random(u64);
 
 impl Random {
-    /// One whose numbers follow from the thread's next.
+    /// The next sequence of the thread.
+    #[inline]
     fn of_thread() -> Self {
-        let state = STATE
-            .get()
-            .unwrap_or_else(|| RandomState::new().hash_one("turns"));
-        let mut random = Self(state);
-        let own = Self(random.next());
-        STATE.set(Some(random.0));
-        own
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
+        let state = STATE.get().unwrap_or_else(own_seed);
+        let state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        STATE.set(Some(state));
+        let mut mixed = state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        Self(mixed ^ (mixed >> 31))
     }
 
     /// A number below `bound`.
+    #[inline]
     fn below(&mut self, bound: u32) -> u32 {
         // The upper half of the product: a multiplication, where a remainder would be a division.
-        let high = self.next() >> 32;
-        u32::try_from((high * u64::from(bound)) >> 32).expect("below a bound of 32 bits")
+        let drawn = ((self.0 >> 32) * u64::from(bound)) >> 32;
+        self.0 = self.0.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
+        u32::try_from(drawn).expect("below a bound of 32 bits")
     }
+}
+
+#[cold]
+fn own_seed() -> u64 {
+    RandomState::new().hash_one("turns")
 }
 
 /// Draws branches, each once: an iterator over the bits of a mask, in random order.
 #[derive(Debug)]
 pub struct Turns {
     left: u64,
+    count: u32,
     random: Random,
 }
 
 impl Turns {
     /// The branches whose bits are set, from the thread's generator.
+    #[inline]
     #[must_use]
     pub fn among(branches: u64) -> Self {
         Self {
             left: branches,
+            count: branches.count_ones(),
             random: Random::of_thread(),
         }
     }
@@ -94,9 +99,10 @@ impl Turns {
 impl Iterator for Turns {
     type Item = u32;
 
+    #[inline]
     fn next(&mut self) -> Option<u32> {
         let mut rest = self.left;
-        let skipped = match rest.count_ones() {
+        let skipped = match self.count {
             0 => return None,
             1 => 0,
             many => self.random.below(many),
@@ -106,6 +112,7 @@ impl Iterator for Turns {
         }
         let branch = rest.trailing_zeros();
         self.left &= !(1 << branch);
+        self.count -= 1;
         Some(branch)
     }
 }
