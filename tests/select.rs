@@ -371,7 +371,9 @@ fn a_receive_that_is_passed_over_loses_no_byte() {
         let (mut near, far) = connected().expect("loopback");
         let bytes: Vec<u8> = (0..=250).cycle().take(TOTAL).collect();
         let sent = bytes.clone();
+        let (begin, told) = std::sync::mpsc::channel();
         let writer = std::thread::spawn(move || {
+            told.recv().expect("a receive is passed over");
             for part in sent.chunks(777) {
                 near.write_all(part).expect("sent");
                 std::thread::yield_now();
@@ -387,7 +389,11 @@ fn a_receive_that_is_passed_over_loses_no_byte() {
                         None => break (received, passed_over),
                     },
                     // Ready at its second poll: it wins very often.
-                    () = annulet::yield_now() => passed_over += 1,
+                    () = annulet::yield_now() => {
+                        passed_over += 1;
+                        // Nothing has been there to receive so far; heard once.
+                        let _heard = begin.send(());
+                    }
                     () = sleep(Duration::from_micros(100)) => passed_over += 1,
                 }
             }

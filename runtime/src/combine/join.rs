@@ -48,7 +48,7 @@ macro_rules! join {
 /// one poll, the one of the future written first is given, and the rest are dropped.
 ///
 /// A dropped `JoinHandle` detaches its task, so a failure does not end tasks whose handles are joined
-/// here. A `TaskGroup` does that.
+/// here. A [`TaskGroup`](crate::group::TaskGroup) does that.
 ///
 /// # Errors
 ///

@@ -10,14 +10,14 @@
 //! | a list, and each output as it comes | a stream | [`FuturesUnordered`](crate::stream::FuturesUnordered) |
 //! | different events, again and again | to react to whichever is first | [`select!`](crate::select) |
 //! | several ways to one answer | the first answer, or the first success | [`race`], [`race_ok`] |
-//! | work that should go on beside you, be scheduled fairly, survive a panic next to it | tasks | [`spawn`](crate::spawn), in a group of tasks so that none is left behind |
+//! | work that should go on beside you, be scheduled fairly, survive a panic next to it | tasks | [`TaskGroup`](crate::group::TaskGroup), so that none is left behind; [`spawn`](crate::spawn) |
 //!
 //! **`join!` or tasks?** Futures under `join!` run in turn inside one task: they may borrow from the
 //! function around them, cost next to nothing, and end with it; but a panic in one is a panic of all,
 //! and a wake for one polls its neighbours. Tasks own what they use and are scheduled one by one; a
 //! panic ends one task alone. Parts of one computation are joined; things with a life of their own (a
-//! connection, a background job) are tasks, and a group of tasks keeps them from outliving whoever
-//! started them.
+//! connection, a background job) are tasks, and a [`TaskGroup`](crate::group::TaskGroup) keeps them
+//! from outliving whoever started them.
 //!
 //! **`select!` or `race`?** `race` gives the winner's output, and all contenders have one type.
 //! `select!` has a handler for each branch, patterns and conditions, and is made for loops. In both the
@@ -54,9 +54,9 @@
 //! | `gather(…)` cancelled: all children are cancelled | dropping a join drops its futures |
 //! | `gather()` of nothing | [`join_all`] of nothing: an empty list, at once |
 //! | the same awaitable given to `gather` twice | does not compile: a future has one owner |
-//! | `TaskGroup` | a group of tasks: a failure cancels the siblings, and all have ended when it returns |
-//! | `as_completed(list)` | [`FuturesUnordered`](crate::stream::FuturesUnordered) of futures, a set of tasks for tasks; both are streams |
-//! | `wait(…, FIRST_COMPLETED)` | [`race`], or [`select!`](crate::select) over `&mut` futures, which leaves the others under way |
+//! | `TaskGroup` | [`TaskGroup`](crate::group::TaskGroup): a failure cancels the siblings, and all have ended when it returns |
+//! | `as_completed(list)` | [`FuturesUnordered`](crate::stream::FuturesUnordered) of futures, [`TaskSet`](crate::group::TaskSet) of tasks; both are streams |
+//! | `wait(…, FIRST_COMPLETED)` | [`wait`](crate::group::wait()) of tasks; [`race`] of futures, or [`select!`](crate::select) over `&mut` futures, which leaves the others under way |
 //!
 //! With `try_join_all` over plain futures there is no "others go on": they are dropped, which is what
 //! most users of `gather` believe that it does.
