@@ -12,6 +12,7 @@ mod support {
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ const HOGS: &[Kind] = &[
     ("spawns for ever", || Box::pin(spawns())),
     ("operates for ever", || Box::pin(operates())),
     ("reads what never ends", || Box::pin(reads_a_flood())),
+    ("accepts what never ends", || Box::pin(accepts_a_storm())),
 ];
 
 async fn yields() {
@@ -76,6 +78,31 @@ async fn reads_a_flood() {
     std::thread::spawn(move || while peer.write_all(&[0; 1 << 14]).is_ok() {});
     let stream = TcpStream::from_std(far).expect("taken over");
     while stream.recv().await.expect("received").is_some() {}
+}
+
+/// A listener whose peers come and go as fast as they can.
+async fn accepts_a_storm() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("bound");
+    let address = listener.local_addr().expect("bound");
+    let listens = Arc::new(());
+    let alive = Arc::downgrade(&listens);
+    std::thread::spawn(move || {
+        while alive.strong_count() > 0 {
+            // Refused when ports run out, or the listener goes.
+            let _gone = StdStream::connect(address).map(close_at_once);
+        }
+    });
+    loop {
+        drop(listener.accept().await.expect("accepted"));
+    }
+}
+
+/// With a reset, so that no port is kept for a late segment.
+fn close_at_once(stream: StdStream) {
+    let linger = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    linger.expect("any socket can");
 }
 
 async fn timers() -> Latencies {
