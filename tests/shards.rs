@@ -101,7 +101,9 @@ async fn natives(log: &Arc<Log>) -> Sharded<Native> {
 
 /// Waits until as many values were dropped, which other shards do when they come to it.
 async fn until_dropped(log: &Log, count: usize) {
+    let since = Instant::now();
     while log.read().1 < count {
+        assert!(since.elapsed() < PATIENCE * 500, "{:?}", log.read());
         for_each_shard(|_shard| yield_now()).await.expect("alive");
     }
 }
