@@ -44,6 +44,8 @@ pub enum Work {
     Blocking(Blocking),
     /// Keep many tasks that wait.
     Memory(Memory),
+    /// Send through a channel between two tasks of a shard.
+    Channel(Channel),
 }
 
 /// An echo case: the load on the server.
@@ -129,6 +131,8 @@ pub struct PingPong {
 pub enum Road {
     /// A closure sent to the other side, run there as a task, and its output sent back.
     Call,
+    /// A number sent through a channel between shards, and another one back.
+    Channel,
 }
 
 /// A case of the blocking pool.
@@ -136,6 +140,13 @@ pub enum Road {
 pub struct Blocking {
     /// Calls under way at once.
     pub in_flight: u32,
+}
+
+/// A channel case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channel {
+    /// Messages that the channel holds at most.
+    pub capacity: u32,
 }
 
 /// A memory case.
@@ -186,6 +197,7 @@ impl Work {
             ),
             Self::Blocking(_) => ("blocking", "call", None, Basis::TimePerOperation),
             Self::Memory(_) => ("memory", "task", None, Basis::TimePerOperation),
+            Self::Channel(_) => ("channel", "message", None, Basis::TimePerOperation),
         };
         Family {
             name,
@@ -293,6 +305,15 @@ pub trait Contender: Sync {
     ///
     /// Whatever keeps a call from being made.
     fn blocking(&self, _: &Blocking, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Sends messages from one task to another until the recorder has enough.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the runtime from starting.
+    fn channel(&self, _: &Channel, _: Recorder) -> io::Result<Figures> {
         Err(not_offered())
     }
 

@@ -270,7 +270,9 @@ mod tests {
                 "echo/50x1024",
                 "echo/500x1024",
                 "ping_pong/sleeping",
-                "ping_pong/spinning"
+                "ping_pong/sleeping-call",
+                "ping_pong/spinning",
+                "ping_pong/spinning-call"
             ]
         );
     }

@@ -10,6 +10,7 @@ use crate::machine;
 use crate::recorder::{Figures, Recorder};
 
 pub mod blocking;
+pub mod channel;
 pub mod echo;
 pub mod file_read;
 pub mod memory;
@@ -47,6 +48,7 @@ pub fn all(settings: &Settings) -> Vec<Case> {
         sleep::cases(),
         spawn::cases(),
         yield_::cases(),
+        channel::cases(),
         ping_pong::cases(),
         blocking::cases(),
         memory::cases(),
@@ -73,6 +75,7 @@ pub fn measure(work: &Work, contender: &dyn Contender, task: &Task) -> io::Resul
         Work::Timers(timers) => contender.timers(timers, Recorder::without_warm_up()),
         Work::Spawn(spawn) => contender.spawn(spawn, recorder()),
         Work::Yield(yields) => contender.yields(yields, recorder()),
+        Work::Channel(channel) => contender.channel(channel, recorder()),
         Work::Sleep(sleep) => contender.sleeps(sleep, recorder()),
         Work::PingPong(trips) => contender.ping_pong(trips, task.client_cpu, recorder()),
         Work::Blocking(blocking) => {

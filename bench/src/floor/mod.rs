@@ -39,7 +39,8 @@ impl Contender for Uring {
             | Work::Spawn(_)
             | Work::Yield(_)
             | Work::Sleep(_)
-            | Work::Memory(_) => false,
+            | Work::Memory(_)
+            | Work::Channel(_) => false,
         }
     }
 

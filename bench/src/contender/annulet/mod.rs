@@ -18,8 +18,8 @@ mod shards;
 mod tasks;
 
 use crate::case::{
-    BLOCK_BYTES, Blocking, Contender, Echo, FileJob, Memory, PingPong, Sleep, Spawn, Timers, Work,
-    Yield,
+    BLOCK_BYTES, Blocking, Channel, Contender, Echo, FileJob, Memory, PingPong, Sleep, Spawn,
+    Timers, Work, Yield,
 };
 use crate::cases::file_read::Offsets;
 use crate::child::Control;
@@ -153,6 +153,12 @@ impl Contender for Annulet {
         let in_flight = case.in_flight;
         self.runtime()?
             .block_on(shards::blocking(in_flight, recorder))
+    }
+
+    fn channel(&self, case: &Channel, recorder: Recorder) -> io::Result<Figures> {
+        let capacity = case.capacity as usize;
+        self.runtime()?
+            .block_on(tasks::messages(capacity, recorder))
     }
 
     fn memory(&self, case: &Memory, recorder: Recorder) -> io::Result<Figures> {

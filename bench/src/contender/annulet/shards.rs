@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use annulet::sync::shared::mpsc;
 use annulet::{Context, Handle, Runtime, spawn, spawn_blocking, time};
 
 use super::syscalls;
@@ -41,6 +42,7 @@ pub(super) fn ping_pong(
             Ok(handle) => here.block_on(async {
                 match road {
                     Road::Call => calls(handle, recorder).await,
+                    Road::Channel => messages(handle, recorder).await,
                 }
             }),
             Err(gone) => Err(io::Error::other(gone)),
@@ -71,6 +73,38 @@ async fn calls(other: Handle, mut recorder: Recorder) -> io::Result<Figures> {
         }
     }
 }
+
+/// Sends the other side numbers, one after another, and awaits them back.
+async fn messages(other: Handle, mut recorder: Recorder) -> io::Result<Figures> {
+    let driver = Context::current().driver().clone();
+    let (there, mut arrivals) = mpsc::bounded(CAPACITY);
+    let (back, mut answers) = mpsc::bounded(CAPACITY);
+    let echo = other.spawn(move || async move {
+        while let Some(number) = arrivals.recv().await {
+            if back.send(number).await.is_err() {
+                return;
+            }
+        }
+    });
+    for number in 0_u64.. {
+        let sent_at = Instant::now();
+        there.send(number).await.map_err(io::Error::other)?;
+        if answers.recv().await != Some(number) {
+            return Err(io::Error::other("an answer to another message"));
+        }
+        let now = Instant::now();
+        recorder.syscalls(syscalls(&driver));
+        if !recorder.record(now - sent_at, now) {
+            break;
+        }
+    }
+    drop(there);
+    echo.await.map_err(io::Error::other)?;
+    Ok(recorder.finish())
+}
+
+/// Messages that a channel between the two sides holds at most.
+const CAPACITY: usize = 16;
 
 /// Calls of one task between two looks at the clock.
 const BATCH: u64 = 8;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use annulet::sync::mpsc;
 use annulet::{JoinHandle, spawn, time, yield_now};
 
 use crate::case::Timers;
@@ -93,6 +94,33 @@ pub(super) async fn timers(timers: Timers, mut recorder: Recorder) -> io::Result
     let mut figures = recorder.finish();
     figures.extra.insert(CREATE_NS.to_owned(), create_ns);
     Ok(figures)
+}
+
+/// Sends numbers from one task to another, which checks their order.
+pub(super) async fn messages(capacity: usize, mut recorder: Recorder) -> io::Result<Figures> {
+    let (sender, mut receiver) = mpsc::bounded(capacity);
+    let sending = spawn(async move {
+        for number in 0_u64.. {
+            if sender.send(number).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut next = 0;
+    loop {
+        for _ in 0..BATCH {
+            if receiver.recv().await != Some(next) {
+                return Err(io::Error::other("a message is lost"));
+            }
+            next += 1;
+        }
+        if !recorder.record_batch(BATCH, Instant::now()) {
+            break;
+        }
+    }
+    drop(receiver);
+    sending.await.map_err(io::Error::other)?;
+    Ok(recorder.finish())
 }
 
 /// Longer than any round.
