@@ -453,6 +453,15 @@ fn a_value_may_spawn_and_call_while_its_shard_ends() {
     });
 }
 
+#[test]
+fn what_crosses_may_be_sent_whatever_the_values_are() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<Sharded<Rc<Cell<u8>>>>();
+    crosses::<Handle>();
+    crosses::<ShardError>();
+    crosses::<Call<Cell<u8>>>();
+}
+
 /// Calls other shards, which call back, and counts.
 async fn flood(seed: u64, counts: Sharded<Cell<u64>>, calls: u64) {
     let mut random = Random::new(seed);

@@ -288,6 +288,18 @@ impl<T: 'static> Sharded<T> {
     /// # Cancel safety
     ///
     /// Dropping the [`Call`] aborts it; [`Call::detach`] lets it go on.
+    ///
+    /// # Examples
+    ///
+    /// A value cannot leave its shard unless it is `Send`:
+    ///
+    /// ```compile_fail
+    /// # use std::rc::Rc;
+    /// # use annulet_runtime::{ShardId, Sharded};
+    /// fn steal(values: &Sharded<Rc<u8>>) {
+    ///     drop(values.call(ShardId(1), |value| async move { Rc::clone(&value) }));
+    /// }
+    /// ```
     #[track_caller]
     pub fn call<C, F>(&self, shard: ShardId, call: C) -> Call<F::Output>
     where
