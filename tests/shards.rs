@@ -5,7 +5,6 @@
 
 mod support {
     pub(crate) mod drivers;
-    pub(crate) mod latency;
     pub(crate) mod random;
     pub(crate) mod watchdog;
 }
@@ -13,7 +12,7 @@ mod support {
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,6 @@ use annulet::{
     shards, spawn, spawn_on, this_shard, time, yield_now,
 };
 use support::drivers::for_each_builder;
-use support::latency::Latencies;
 use support::random::{Random, seed};
 use support::watchdog::Watchdog;
 
@@ -99,11 +97,14 @@ async fn natives(log: &Arc<Log>) -> Sharded<Native> {
     made.await.expect("every shard makes its value")
 }
 
+/// Longer than a shard needs to come to its messages on any machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Waits until as many values were dropped, which other shards do when they come to it.
 async fn until_dropped(log: &Log, count: usize) {
     let since = Instant::now();
     while log.read().1 < count {
-        assert!(since.elapsed() < PATIENCE * 500, "{:?}", log.read());
+        assert!(since.elapsed() < PATIENCE, "{:?}", log.read());
         for_each_shard(|_shard| yield_now()).await.expect("alive");
     }
 }
@@ -563,30 +564,41 @@ fn a_flood_of_messages_in_both_directions_keeps_no_timer_and_no_task_waiting() {
     });
 }
 
-/// As the median of many rounds: the machine may be busy, the shard must not be to blame.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How often a task may have its turn while a message waits: what it could do in some turns of the loop.
+const TURNS_MAX: u64 = 1_000_000;
 
 #[test]
 fn local_work_keeps_no_message_from_elsewhere_waiting() {
+    let watchdog = Watchdog::new();
     for_each_builder(|kind, builder| {
+        watchdog.now(&format!(
+            "a message beside a task that never waits, on {kind}"
+        ));
         let shards = start(builder, 2);
-        let latencies = shards.run(|| async {
-            let hog = spawn_on(ShardId(1), || async {
+        let waited = shards.run(|| async {
+            // Counted in the hog's own turns, so that it does not matter who else uses the machine.
+            let turns = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&turns);
+            let hog = spawn_on(ShardId(1), || async move {
                 loop {
+                    counted.fetch_add(1, Ordering::Relaxed);
                     yield_now().await;
                 }
             });
-            let mut latencies = Latencies::default();
-            for _ in 0..50 {
-                let sent_at = Instant::now();
-                spawn_on(ShardId(1), || async {}).await.expect("alive");
-                latencies.note(sent_at.elapsed());
+            let mut waited = Vec::new();
+            for _ in 0..51 {
+                let seen = Arc::clone(&turns);
+                let before = turns.load(Ordering::Relaxed);
+                let arrived = spawn_on(ShardId(1), || async move { seen.load(Ordering::Relaxed) });
+                waited.push(arrived.await.expect("alive") - before);
             }
             hog.abort();
-            latencies
+            waited.sort_unstable();
+            waited
         });
-        let latencies = latencies.expect("no panic");
-        println!("{kind}: a call beside a task that never waits took {latencies}");
-        assert!(latencies.median() < PATIENCE, "{kind}: {latencies}");
+        let waited = waited.expect("no panic");
+        let (median, most) = (waited[waited.len() / 2], waited[waited.len() - 1]);
+        watchdog.say(&format!("{median} turns (median), {most} (most)"));
+        assert!(median < TURNS_MAX, "{kind}: {median} turns");
     });
 }
