@@ -24,12 +24,14 @@ pub mod group;
 pub mod op;
 pub mod process;
 pub mod signal;
+pub mod stdio;
 pub mod stream;
 pub mod sync;
 pub mod sys;
 pub mod task;
 pub mod time;
 
+mod async_fd;
 mod blocking;
 mod builder;
 mod context;
@@ -40,7 +42,6 @@ mod locals;
 mod metrics;
 mod panics;
 mod pool;
-#[cfg(windows)]
 mod pooled;
 mod runtime;
 mod shard;
@@ -48,6 +49,7 @@ mod shim;
 mod wakers;
 mod watch;
 
+pub use async_fd::AsyncFd;
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;
 pub use combine::{join_all, race, race_ok, try_join_all};

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::blocking::spawn_blocking;
+#[cfg(any(windows, test))]
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt};
 
 /// Bytes that one call moves at most.
@@ -149,6 +150,7 @@ impl PooledReader {
         Poll::Ready(state.outcome.take().map(|outcome| outcome.map(|()| 0)))
     }
 
+    #[cfg(any(windows, test))]
     /// Reads what comes next, zero at the end.
     pub(crate) fn poll_read(
         &self,
@@ -165,7 +167,7 @@ impl PooledReader {
     }
 
     /// Starts a call, if none is under way.
-    fn start(&self) {
+    pub(crate) fn start(&self) {
         if mem::replace(&mut lock(&self.state).busy, true) {
             return;
         }
@@ -193,6 +195,7 @@ impl PooledReader {
         spawn_blocking(run).detach();
     }
 
+    #[cfg(any(windows, test))]
     pub(crate) async fn read<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
         if buf.bytes_total() == 0 {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
@@ -210,7 +213,7 @@ impl PooledReader {
         }
     }
 
-    #[cfg(windows)]
+    #[cfg(any(windows, test))]
     pub(crate) async fn read_to_end(&self, mut buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
         let before = buf.len();
         let mut space = vec![0; CALL_BYTES];
@@ -292,6 +295,7 @@ impl PooledWriter {
         Poll::Ready(Ok(taken))
     }
 
+    #[cfg(any(windows, test))]
     pub(crate) async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
         match self.write_now(buf.as_init()).await {
             Ok(written) => Ok((written, buf)),
@@ -299,6 +303,7 @@ impl PooledWriter {
         }
     }
 
+    #[cfg(any(windows, test))]
     pub(crate) async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
         let mut done = 0;
         while done < buf.bytes_init() {
@@ -315,5 +320,115 @@ impl PooledWriter {
         let written = poll_fn(|cx| self.poll_write(cx, bytes)).await?;
         poll_fn(|cx| self.poll_flush(cx)).await?;
         Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::{PooledReader, PooledWriter};
+    use crate::Builder;
+    use crate::pool::PoolConfig;
+    use crate::time::timeout;
+
+    /// What a channel brings, as a stream that blocks.
+    struct Slow(mpsc::Receiver<&'static [u8]>);
+
+    impl Read for Slow {
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.0.recv().unwrap_or_default();
+            space[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn bytes_read_for_nobody_go_to_the_next_reader() {
+        let runtime = Builder::new().build().expect("a runtime");
+        runtime.block_on(async {
+            let (say, slow) = mpsc::channel();
+            let reader = PooledReader::new(Slow(slow));
+            let waited = timeout(Duration::from_millis(1), reader.read(Vec::with_capacity(8)));
+            assert!(waited.await.is_err(), "nothing has come");
+            say.send(b"one two").expect("somebody reads");
+            let (read, buf) = reader
+                .clone()
+                .read(Vec::with_capacity(3))
+                .await
+                .expect("read");
+            assert_eq!((read, &buf[..]), (3, &b"one"[..]));
+            say.send(b", three").expect("somebody reads");
+            drop(say);
+            let (read, buf) = reader.read_to_end(buf).await.expect("all");
+            assert_eq!((read, &buf[..]), (11, &b"one two, three"[..]));
+        });
+    }
+
+    /// Takes bytes, or panics.
+    struct Moody(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(bytes != b"panic", "as it was told");
+            self.0
+                .send(bytes.to_vec())
+                .map_err(|_| io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_dropped_write_has_given_is_written_and_errors_are_told_to_the_next() {
+        let runtime = Builder::new().build().expect("a runtime");
+        runtime.block_on(async {
+            let (taken, written) = mpsc::channel();
+            let writer = PooledWriter::new(Moody(taken));
+            let given = std::future::poll_fn(|cx| writer.poll_write(cx, b"given"));
+            assert_eq!(given.await.expect("taken"), 5);
+            writer
+                .write_all(b" and more".to_vec())
+                .await
+                .expect("taken");
+            assert_eq!(written.recv().expect("written"), b"given");
+            assert_eq!(written.recv().expect("written"), b" and more");
+            let failed = writer
+                .write(b"panic".to_vec())
+                .await
+                .expect_err("it panicked");
+            assert_eq!(failed.buf, b"panic");
+            drop(written);
+            // A lock that was poisoned by the stream's own panic is no reason to stop.
+            let failed = writer
+                .write(b"gone".to_vec())
+                .await
+                .expect_err("nobody takes it");
+            assert_eq!(failed.error.kind(), io::ErrorKind::BrokenPipe);
+        });
+    }
+
+    #[test]
+    fn a_call_that_the_pool_does_not_take_is_an_error_and_the_next_is_another() {
+        let pool = PoolConfig {
+            queue_max: 0,
+            ..PoolConfig::default()
+        };
+        let full = Builder::new().pool(pool).build().expect("a runtime");
+        let reader = PooledReader::new(&b"here"[..]);
+        full.block_on(async {
+            let refused = reader.read(Vec::with_capacity(8)).await;
+            assert!(refused.is_err(), "there is no room for a call");
+        });
+        let runtime = Builder::new().build().expect("a runtime");
+        runtime.block_on(async {
+            let (read, _) = reader.read(Vec::with_capacity(8)).await.expect("room");
+            assert_eq!(read, 4);
+        });
     }
 }

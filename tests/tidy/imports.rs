@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["context"],
     &["op", "dump", "watch"],
     &[
-        "blocking", "combine", "pooled", "stdio", "stream", "time", "signal", "process", "sync",
+        "async_fd", "blocking", "combine", "pooled", "stdio", "stream", "time", "signal", "process", "sync",
         "group",
     ],
     &["runtime", "builder", "shard"],

@@ -25,6 +25,10 @@ pub(crate) mod ticks;
 pub(crate) mod affinity;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
+#[cfg_attr(target_os = "linux", path = "nowait_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "nowait_other.rs")]
+#[cfg(unix)]
+pub(crate) mod nowait;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::monotonic_ns;
 
@@ -38,6 +42,9 @@ pub(crate) mod pidfd;
 #[cfg_attr(unix, path = "process_unix.rs")]
 #[cfg_attr(windows, path = "process_windows.rs")]
 pub(crate) mod process;
+#[cfg_attr(unix, path = "ready_unix.rs")]
+#[cfg_attr(windows, path = "ready_windows.rs")]
+pub(crate) mod ready;
 #[cfg(unix)]
 pub(crate) mod signal;
 #[cfg(unix)]

@@ -1,0 +1,51 @@
+//! Reads and writes that do not wait, whatever the mode of the open file: `RWF_NOWAIT`.
+//!
+//! # Invariants
+//!
+//! 1. Descriptors and slices are borrowed, so they last as long as the call.
+
+#![expect(unsafe_code, reason = "calls that std does not offer")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// The position that the open file itself keeps.
+const OWN_POSITION: i64 = -1;
+
+/// Reads what is there.
+///
+/// # Errors
+///
+/// `WouldBlock` where there is nothing; `Unsupported` where it cannot be known without waiting.
+pub(crate) fn read(file: &File, space: &mut [u8]) -> io::Result<usize> {
+    let (start, len) = (space.as_mut_ptr(), space.len());
+    // SAFETY: the slice is valid for writes of its length (Invariant 1).
+    unsafe { super::linux::read_nowait(file.as_raw_fd(), start, len, OWN_POSITION) }.map_err(told)
+}
+
+/// The system's ways to say that it cannot tell.
+fn told(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ESPIPE) => {
+            io::ErrorKind::Unsupported.into()
+        }
+        _ => error,
+    }
+}
+
+/// Writes what there is room for.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn write(file: &File, bytes: &[u8]) -> io::Result<usize> {
+    let iov = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let (fd, flags) = (file.as_raw_fd(), libc::RWF_NOWAIT);
+    // SAFETY: `iov` is a live local that names a slice, from which is only read (Invariant 1).
+    let written = unsafe { libc::pwritev2(fd, &raw const iov, 1, OWN_POSITION, flags) };
+    usize::try_from(written).map_err(|_| told(io::Error::last_os_error()))
+}
