@@ -147,3 +147,72 @@ impl Drop for Listener {
         drop(place);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::sync::{Arc, Weak};
+    use std::task::{Context, Wake, Waker};
+
+    use super::{Hears, Listener, Number, deliver, hub, tell};
+
+    struct Woken(AtomicI32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Hears for Woken {
+        fn hear(&self, signal: Number) {
+            self.0.fetch_add(signal, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn signals_that_nobody_has_looked_at_are_one_and_each_listener_has_its_own_look() {
+        let woken = Arc::new(Woken(AtomicI32::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = Context::from_waker(&waker);
+        deliver(1001);
+        let mut one = Listener::new(&[1001, 1002]);
+        let mut other = Listener::new(&[1001]);
+        assert!(one.poll(&cx).is_pending(), "that was before");
+        assert!(other.poll(&cx).is_pending(), "that was before");
+        deliver(1002);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1, "only who listens for it");
+        deliver(1001);
+        deliver(1002);
+        assert_eq!(
+            woken.0.load(Ordering::SeqCst),
+            2,
+            "who has been woken is not again"
+        );
+        assert!(one.poll(&cx).is_ready() && one.poll(&cx).is_pending());
+        assert!(other.poll(&cx).is_ready() && other.poll(&cx).is_pending());
+        deliver(1003);
+        assert!(one.poll(&cx).is_pending(), "another signal");
+        drop((one, other));
+        let left = hub()
+            .waiting
+            .values()
+            .filter(|(signals, _)| signals.contains(&1001))
+            .count();
+        assert_eq!(left, 0, "who is gone waits no more");
+    }
+
+    #[test]
+    fn whoever_is_told_is_told_until_it_is_gone() {
+        let told = Arc::new(Woken(AtomicI32::new(0)));
+        let weak: Weak<Woken> = Arc::downgrade(&told);
+        tell(&[1010, 1011], weak);
+        deliver(1010);
+        deliver(1011);
+        deliver(1012);
+        assert_eq!(told.0.load(Ordering::SeqCst), 2021);
+        drop(told);
+        deliver(1010);
+        assert!(hub().told.iter().all(|told| !told.signals.contains(&1010)));
+    }
+}
