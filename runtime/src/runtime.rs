@@ -154,7 +154,7 @@ impl Runtime {
     /// # Panics
     ///
     /// With the future's own panic; if this thread is inside a runtime already; or if the driver
-    /// stops working, as after a fork in the child.
+    /// stops working, or belongs to the parent of this forked process.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let location = Location::caller();
@@ -164,6 +164,11 @@ impl Runtime {
         assert!(
             crate::context::try_current().is_err(),
             "block_on at {location} inside another annulet runtime of this thread; await instead"
+        );
+        assert!(
+            !self.context.driver.is_forked(),
+            "block_on at {location}: {}",
+            crate::driver::FORKED
         );
         // Marked only now: a call that was refused leaves the runtime as it was.
         self.running.set(Some(location));
@@ -394,7 +399,8 @@ impl Drop for Runtime {
         self.context.executor.shutdown();
         let started = Instant::now();
         let leaked = self.context.driver.shut_down(self.grace);
-        if self.own_pool {
+        // In a forked child the pool's threads are not, and a lock of theirs may be held for ever.
+        if self.own_pool && !self.context.driver.is_forked() {
             // A call that is stuck keeps its thread; nothing of ours waits for it any more.
             let _stuck = self.context.pool.shut_down(self.grace);
         }

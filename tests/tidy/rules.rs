@@ -19,6 +19,7 @@ const UNSAFE: &[&str] = &[
     "runtime/src/buf",
     "bench/src/floor",
     "tests/support/alloc",
+    "tests/support/fork.rs",
     "ci/init/src/sys",
 ];
 

@@ -23,6 +23,13 @@
 //! No user code runs while a backend is borrowed: `reap` collects wakers and finished orphans, and
 //! the driver wakes and drops them afterwards, each guarded against a panic.
 //!
+//! # After a fork
+//!
+//! The child of a fork has a copy of everything but the kernel's side: a ring's memory is not mapped
+//! there, and a poller is shared with the parent, whom every change would reach. So each way to a backend
+//! first looks whether the process is still the one that made it. In a child, `park` fails with the reason
+//! and everything else does nothing; what must not be touched is leaked.
+//!
 //! # Shutdown
 //!
 //! [`Driver::shut_down`] refuses new work, cancels everything, and reaps until nothing is in flight
@@ -62,7 +69,7 @@ use crate::metrics::{DriverStats, Meter};
 use crate::panics::discard_panic;
 use crate::pool::Pool;
 use crate::shim::planted;
-use crate::sys::{RawSource, describe};
+use crate::sys::{RawSource, describe, fork};
 use offload::Offload;
 use slots::{Delivered, Orphaned, Slots};
 
@@ -167,6 +174,8 @@ struct Inner {
     shut_down: Cell<bool>,
     /// Attempts left in this tick before an operation must yield to the others.
     attempts_left: Cell<u32>,
+    /// The process that made it; see [`fork`].
+    born_in: u32,
 }
 
 /// A shard's driver; clones are the same driver. Not `Send`.
@@ -182,12 +191,17 @@ impl std::fmt::Debug for Driver {
     }
 }
 
+/// What a forked child is told.
+pub(crate) const FORKED: &str = "this process was forked from the one that made the runtime; \
+    it can start another program, or make a runtime of its own";
+
 /// Direct attempts that succeed at once in one tick, before an operation yields.
 const ATTEMPTS_PER_TICK: u32 = 128;
 
 impl Driver {
     /// Makes the best driver that `config` and this machine allow.
     pub(crate) fn new(config: &Config, pool: Pool, meter: Arc<Meter>) -> io::Result<Self> {
+        fork::watch();
         Self::over(choose(config)?, config, pool, meter)
     }
 
@@ -209,6 +223,7 @@ impl Driver {
             todo: RefCell::default(),
             shut_down: Cell::new(false),
             attempts_left: Cell::new(ATTEMPTS_PER_TICK),
+            born_in: fork::generation(),
         };
         let driver = Self(Rc::new(inner));
         let provided = driver.make_provided(config)?;
@@ -402,9 +417,18 @@ impl Driver {
             .insert(payload, Some(waker), self.0.meter.now())
     }
 
+    /// Whether this process is a forked child of the one that made the driver.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        fork::generation() != self.0.born_in
+    }
+
     /// Submits the entry of a slot.
     #[inline]
     pub(crate) fn push(&self, id: SlotId, sqe: Sqe) {
+        if self.is_forked() {
+            return;
+        }
         self.0.meter.driver.submitted.bump();
         match &mut *self.0.backend.borrow_mut() {
             Backend::Uring(ring) => ring.push(id, sqe),
@@ -414,6 +438,9 @@ impl Driver {
 
     /// Completes the slot once `source` may be ready, or with the reason why it never will be.
     pub(crate) fn watch(&self, id: SlotId, source: RawSource, interest: Interest) {
+        if self.is_forked() {
+            return;
+        }
         self.0.meter.driver.submitted.bump();
         let watched = match &mut *self.0.backend.borrow_mut() {
             Backend::Poll(poll) => poll.watch(id, source, interest),
@@ -433,6 +460,9 @@ impl Driver {
 
     /// Says that `source` is about to be closed.
     pub(crate) fn forget(&self, source: RawSource) {
+        if self.is_forked() {
+            return;
+        }
         if let Backend::Poll(poll) = &mut *self.0.backend.borrow_mut() {
             poll.forget(source);
         }
@@ -490,7 +520,7 @@ impl Driver {
     }
 
     fn cancel_backend(&self, id: SlotId) {
-        if self.0.offload.cancel(id) {
+        if self.is_forked() || self.0.offload.cancel(id) {
             return;
         }
         each!(&mut *self.0.backend.borrow_mut(), backend => backend.cancel(id));
@@ -537,12 +567,15 @@ impl Driver {
 
     /// Whether [`park`](Self::park) would find something now, as far as memory tells.
     pub(crate) fn peek(&self) -> bool {
-        self.0.offload.is_pending() || each!(&*self.0.backend.borrow(), backend => backend.peek())
+        self.is_forked()
+            || self.0.offload.is_pending()
+            || each!(&*self.0.backend.borrow(), backend => backend.peek())
     }
 
     /// Whether entries wait to be submitted, or completions to be delivered.
     pub(crate) fn is_waited_for(&self) -> bool {
-        self.0.offload.is_pending()
+        self.is_forked()
+            || self.0.offload.is_pending()
             || each!(&mut *self.0.backend.borrow_mut(), backend => backend.is_waited_for())
     }
 
@@ -575,6 +608,9 @@ impl Driver {
     /// Submits what is queued and, unless `timeout` is zero, waits for a completion, an unpark, or
     /// the timeout; then delivers all that has come and wakes who waits for it.
     pub(crate) fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.is_forked() {
+            return Err(io::Error::other(FORKED));
+        }
         self.0.attempts_left.set(ATTEMPTS_PER_TICK);
         self.provided().refill();
         let parked = {
@@ -616,6 +652,11 @@ impl Driver {
     /// operations the kernel would not let go of; their payloads are leaked.
     pub(crate) fn shut_down(&self, grace: Duration) -> usize {
         self.0.shut_down.set(true);
+        if self.is_forked() {
+            // Neither the ring's addresses nor the poller are ours to give back.
+            self.leak();
+            return 0;
+        }
         let deadline = Instant::now() + grace;
         for id in self.0.slots.pending() {
             self.cancel_backend(id);

@@ -23,6 +23,9 @@ pub(crate) mod ticks;
 #[cfg_attr(target_os = "linux", path = "affinity_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "affinity_other.rs")]
 pub(crate) mod affinity;
+#[cfg_attr(unix, path = "fork_unix.rs")]
+#[cfg_attr(windows, path = "fork_windows.rs")]
+pub(crate) mod fork;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 #[cfg_attr(target_os = "linux", path = "nowait_linux.rs")]

@@ -27,9 +27,10 @@ impl Awaited {
     pub(crate) fn wait(&self) -> io::Result<()> {
         loop {
             let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+            let id = libc::id_t::from(self.0);
             let options = libc::WEXITED | libc::WNOWAIT;
             // SAFETY: the kernel writes to a live local, which is not read.
-            let answer = unsafe { libc::waitid(libc::P_PID, self.0, info.as_mut_ptr(), options) };
+            let answer = unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), options) };
             if answer == 0 {
                 return Ok(());
             }
