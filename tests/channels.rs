@@ -239,18 +239,21 @@ impl<K: Kind> Lane<K> for Queued {
     }
 }
 
-/// What a future gives, unless it is not done after so many polls: then it is dropped.
+/// What a future gives, unless it is not done after a poll and so many more. Then it is dropped at the next
+/// turn, without a poll: what it was given since the last one must go elsewhere.
 async fn within<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    let mut left = polls;
-    let output = std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if left == 0 => Poll::Ready(None),
-        Poll::Pending => {
-            left -= 1;
+    let mut left = Some(polls);
+    let output = std::future::poll_fn(|cx| {
+        let Some(more) = left else {
+            return Poll::Ready(None);
+        };
+        let polled = future.as_mut().poll(cx).map(Some);
+        if polled.is_pending() {
+            left = more.checked_sub(1);
             cx.waker().wake_by_ref();
-            Poll::Pending
         }
+        polled
     });
     output.await
 }
@@ -279,7 +282,6 @@ async fn sends<L: Lane<K>, K: Kind>(
             Some(false) => return,
             None => {
                 ledger.given_up.lock().unwrap().insert(value);
-                yield_now().await;
             }
         }
     }
@@ -300,7 +302,7 @@ async fn receives<L: Lane<K>, K: Kind>(
             None => Some(receiving.await),
         };
         match received {
-            None => yield_now().await,
+            None => {}
             Some(None) => return,
             Some(Some(token)) => {
                 ledger.received.lock().unwrap().push(token.number);
@@ -322,7 +324,8 @@ fn seeds(random: &mut Random) -> Random {
     Random::new(u64::from(random.below(u32::MAX)))
 }
 
-fn on_one_shard<L: Lane<Local>>(random: &mut Random) {
+fn on_one_shard<L: Lane<Local>>(random: &mut Random, dog: &Watchdog) {
+    dog.now(std::any::type_name::<L>());
     for capacity in [1, 2, 7] {
         let runtime = Builder::new().build().expect("a runtime");
         let ledger = Arc::<Ledger>::default();
@@ -347,12 +350,14 @@ fn on_one_shard<L: Lane<Local>>(random: &mut Random) {
     }
 }
 
-fn between_threads<L: Lane<Shared>>(random: &mut Random)
+fn between_threads<L: Lane<Shared>>(random: &mut Random, dog: &Watchdog)
 where
     L::Sender: Send,
 {
     for capacity in [1, 2, 7] {
-        for_each_builder(|_, builder| {
+        for_each_builder(|kind, builder| {
+            let lane = std::any::type_name::<L>();
+            dog.now(&format!("{kind}: {lane} of {capacity}"));
             let ledger = Arc::<Ledger>::default();
             let runtime = builder.clone().build().expect("a runtime");
             let (sender, receiver) = L::open(capacity);
@@ -382,26 +387,27 @@ where
 
 #[test]
 fn what_is_sent_on_one_shard_is_received_once_whoever_gives_up() {
-    let random = &mut Random::new(seed());
-    on_one_shard::<Mpsc>(random);
-    on_one_shard::<Permits>(random);
-    on_one_shard::<Rendezvous>(random);
-    on_one_shard::<Queued>(random);
+    let (random, dog) = (&mut Random::new(seed()), &Watchdog::new());
+    on_one_shard::<Mpsc>(random, dog);
+    on_one_shard::<Permits>(random, dog);
+    on_one_shard::<Rendezvous>(random, dog);
+    on_one_shard::<Queued>(random, dog);
 }
 
 #[test]
 fn what_is_sent_between_threads_is_received_once_whoever_gives_up() {
-    let random = &mut Random::new(seed());
-    between_threads::<Mpsc>(random);
-    between_threads::<Permits>(random);
-    between_threads::<Rendezvous>(random);
-    between_threads::<Queued>(random);
+    let (random, dog) = (&mut Random::new(seed()), &Watchdog::new());
+    between_threads::<Mpsc>(random, dog);
+    between_threads::<Permits>(random, dog);
+    between_threads::<Rendezvous>(random, dog);
+    between_threads::<Queued>(random, dog);
 }
 
 #[test]
 fn every_item_of_a_queue_goes_to_one_of_its_getters_whoever_gives_up() {
-    let mut random = Random::new(seed());
+    let (mut random, dog) = (Random::new(seed()), Watchdog::new());
     for capacity in [1, 5] {
+        dog.now(&format!("three getters, with room for {capacity}"));
         let runtime = Builder::new().build().expect("a runtime");
         let ledger = Arc::<Ledger>::default();
         runtime.block_on(async {
