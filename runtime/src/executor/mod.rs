@@ -167,6 +167,7 @@ impl Executor {
     }
 
     /// What this executor counts and measures.
+    #[cfg(test)]
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         self.owner.meter()
     }

@@ -42,7 +42,9 @@ pub(crate) fn monotonic_ns() -> u64 {
     // this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     // Both are positive: the clock counts from the start of the machine.
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + u64::from(time.tv_nsec.unsigned_abs())
+    #[expect(clippy::useless_conversion, reason = "narrower on machines of 32 bits")]
+    let nanoseconds = u64::from(time.tv_nsec.unsigned_abs());
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + nanoseconds
 }
 
 /// `IORING_ENTER_EXT_ARG`.

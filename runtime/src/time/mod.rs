@@ -94,7 +94,7 @@ impl Timers {
             return true;
         }
         let is_far = looked_ns > 0 && deadline_ns - looked_ns > TICK_NS;
-        !(is_far && !self.clock.is_virtual()) && self.look_ns() >= deadline_ns
+        (!is_far || self.clock.is_virtual()) && self.look_ns() >= deadline_ns
     }
 
     #[inline]
