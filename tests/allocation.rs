@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use annulet::fs::File;
 use annulet::op::{Nop, Op};
+use annulet::sync::generic::{CancellationToken, Event, Mutex, Notify, RwLock, Semaphore};
+use annulet::sync::kind::{Kind, Local, Shared};
 use annulet::time::{sleep, timeout};
 use annulet::{Context, DriverKind};
 use support::adopted::adopted;
@@ -47,6 +49,24 @@ async fn per_operation(mut operate: impl AsyncFnMut()) -> u64 {
     assert!(grown < LEFT_MAX, "{grown} bytes were not given back");
     count * 100 / u64::from(COUNTED)
 }
+
+/// The locks in the order in which they are counted.
+const LOCAL_LOCKS: [&str; 6] = [
+    "mutex, waited for",
+    "semaphore, waited for",
+    "read-write lock, waited for",
+    "event, waited for",
+    "notification, waited for",
+    "a wait that is given up, and a child",
+];
+const SHARED_LOCKS: [&str; 6] = [
+    "shared mutex, waited for",
+    "shared semaphore, waited for",
+    "shared read-write lock, waited for",
+    "shared event, waited for",
+    "shared notification, waited for",
+    "the same, shared",
+];
 
 /// What was counted, by name.
 #[derive(Default)]
@@ -173,6 +193,56 @@ async fn tasks(counts: &mut Counts) {
     counts.count("spawn_blocking", call).await;
 }
 
+/// Locks that are waited for, of one kind; `names` are what they are counted as.
+async fn locks<K: Kind>(counts: &mut Counts, names: [&'static str; 6]) {
+    let [
+        mutex_name,
+        semaphore_name,
+        rwlock_name,
+        event_name,
+        notify_name,
+        token_name,
+    ] = names;
+    let mutex = Mutex::<u32, K>::new(0);
+    let lock = async || {
+        let held = mutex.lock().await;
+        let next = async { *mutex.lock().await += 1 };
+        both(next, async { drop(held) }).await;
+    };
+    counts.count(mutex_name, lock).await;
+    let semaphore = Semaphore::<K>::new(1);
+    let acquire = async || {
+        let held = semaphore.acquire().await.expect("open");
+        let next = async { drop(semaphore.acquire().await.expect("open")) };
+        both(next, async { drop(held) }).await;
+    };
+    counts.count(semaphore_name, acquire).await;
+    let rwlock = RwLock::<u32, K>::new(0);
+    let write = async || {
+        let held = rwlock.read().await;
+        let next = async { *rwlock.write().await += 1 };
+        both(next, async { drop(held) }).await;
+    };
+    counts.count(rwlock_name, write).await;
+    let event = Event::<K>::new();
+    let wait = async || {
+        both(event.wait(), async { event.set() }).await;
+        event.clear();
+    };
+    counts.count(event_name, wait).await;
+    let notify = Notify::<K>::new();
+    let notified = async || both(notify.notified(), async { notify.notify_one() }).await;
+    counts.count(notify_name, notified).await;
+    // A child is a node of its own; that is all.
+    let token = CancellationToken::<K>::new();
+    let give_up = async || {
+        let pass = token.run_until_cancelled(annulet::yield_now()).await;
+        pass.expect("not cancelled");
+        drop(token.child_token());
+    };
+    counts.count(token_name, give_up).await;
+}
+
 /// Two tasks that wake each other in turn.
 #[derive(Default)]
 struct LocalFlag {
@@ -204,6 +274,8 @@ fn allowed(kind: DriverKind, name: &str) -> u64 {
     match (kind, name) {
         // The job, its place in the queue, and the place of its answer.
         (_, "spawn_blocking") => 310,
+        // The child's node.
+        (_, "a wait that is given up, and a child" | "the same, shared") => 100,
         // Files are the pool's: a job, what reports it, its place, and what tells of a refusal.
         (DriverKind::Poll, "read_at into the same buffer" | "write_at of the same buffer") => 410,
         _ => 0,
@@ -220,6 +292,8 @@ fn the_warm_path_allocates_nothing() {
             sockets(&mut counts).await;
             files(&mut counts).await;
             tasks(&mut counts).await;
+            locks::<Local>(&mut counts, LOCAL_LOCKS).await;
+            locks::<Shared>(&mut counts, SHARED_LOCKS).await;
         });
         for (name, hundredths) in counts.0 {
             println!(

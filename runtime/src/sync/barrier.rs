@@ -120,6 +120,7 @@ impl<K: Kind> Barrier<K> {
         BarrierWait {
             barrier: self,
             place: None,
+            done: false,
         }
     }
 
@@ -176,12 +177,14 @@ impl<K: Kind> fmt::Debug for Barrier<K> {
 pub struct BarrierWait<'a, K: Kind> {
     barrier: &'a Barrier<K>,
     place: Option<Place>,
+    done: bool,
 }
 
 impl<K: Kind> Future for BarrierWait<'_, K> {
     type Output = Result<BarrierWaitResult, BrokenBarrier>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.done, "polled after it was ready");
         let barrier = self.barrier;
         let mut wakes = Wakes::default();
         let turn = poll_turn::<K, _, _>(
@@ -199,6 +202,7 @@ impl<K: Kind> Future for BarrierWait<'_, K> {
             waiting(Wait::Barrier);
             return Poll::Pending;
         };
+        self.done = true;
         Poll::Ready(match turn {
             // Who finds that all have come is the last, and so the leader.
             Turn::Passed(index) => Ok(BarrierWaitResult {

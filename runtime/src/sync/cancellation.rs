@@ -60,6 +60,9 @@ struct State<K: Kind> {
     children: Children<K>,
 }
 
+/// More places are given back as soon as all are free.
+const KEPT_MAX: usize = 1024;
+
 /// Weak pointers, each in a place that stays its own until it is given back.
 struct Children<K: Kind> {
     places: Vec<Option<K::Weak<Node<K>>>>,
@@ -85,6 +88,9 @@ impl<K: Kind> Children<K> {
     fn remove(&mut self, at: usize) {
         self.places[at] = None;
         self.free.push(at);
+        if self.free.len() == self.places.len() && self.places.len() > KEPT_MAX {
+            *self = Self::new();
+        }
     }
 }
 

@@ -130,6 +130,7 @@ impl<K: Kind> Notify<K> {
             notify: self,
             round: K::with(&self.state, |state| state.rounds),
             place: None,
+            done: false,
         }
     }
 }
@@ -156,12 +157,14 @@ pub struct Notified<'a, K: Kind> {
     notify: &'a Notify<K>,
     round: u64,
     place: Option<Place>,
+    done: bool,
 }
 
 impl<K: Kind> Future for Notified<'_, K> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        assert!(!self.done, "polled after it was ready");
         let (notify, round) = (self.notify, self.round);
         let notified = poll_turn::<K, _, _>(
             &notify.state,
@@ -178,6 +181,7 @@ impl<K: Kind> Future for Notified<'_, K> {
         if notified.is_pending() {
             waiting(Wait::Notify);
         }
+        self.done = notified.is_ready();
         notified
     }
 }

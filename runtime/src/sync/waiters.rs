@@ -6,7 +6,8 @@
 //! hands on what it got.
 //!
 //! Insertion and removal anywhere cost O(1) and, once the slab has grown to the most waiters there ever
-//! were, no allocation. Nothing here calls a waker or drops one: they are handed out, for the caller to
+//! were, no allocation. Only a slab that has grown very large is given back, when nobody is left in it.
+//! Nothing here calls a waker or drops one: they are handed out, for the caller to
 //! deal with outside of the cell.
 
 use std::task::Waker;
@@ -15,6 +16,9 @@ use crate::panics::discard_panic;
 
 /// No node.
 const NIL: u32 = u32::MAX;
+
+/// A slab with more nodes is given back as soon as all are free.
+const KEPT_MAX: usize = 1024;
 
 /// A waiter's place. Whoever has it gives it back, by `collect` or `remove`.
 #[derive(Debug)]
@@ -51,7 +55,10 @@ pub(crate) struct WaitQueue<T> {
     head: u32,
     tail: u32,
     free: u32,
+    /// How many wait.
     len: usize,
+    /// How many wait or are granted.
+    taken: usize,
 }
 
 impl<T> Default for WaitQueue<T> {
@@ -68,6 +75,7 @@ impl<T> WaitQueue<T> {
             tail: NIL,
             free: NIL,
             len: 0,
+            taken: 0,
         }
     }
 
@@ -101,6 +109,7 @@ impl<T> WaitQueue<T> {
     }
 
     fn occupy(&mut self, node: Node<T>) -> u32 {
+        self.taken += 1;
         if self.free == NIL {
             let index = u32::try_from(self.nodes.len())
                 .ok()
@@ -125,6 +134,11 @@ impl<T> WaitQueue<T> {
             Node::Free { next: self.free },
         );
         self.free = index;
+        self.taken -= 1;
+        if self.taken == 0 && self.nodes.len() > KEPT_MAX {
+            self.nodes = Vec::new();
+            self.free = NIL;
+        }
         node
     }
 
@@ -259,7 +273,7 @@ impl Extend<Waker> for Wakes {
 
 #[cfg(test)]
 mod tests {
-    use super::{Left, WaitQueue};
+    use super::{KEPT_MAX, Left, WaitQueue};
     use std::task::Waker;
 
     fn waker() -> Waker {
@@ -293,5 +307,24 @@ mod tests {
         assert!(matches!(queue.remove(d), Left::Waiting('d', _)));
         assert!(queue.is_empty());
         assert_eq!(queue.nodes.len(), 3, "places are used again");
+    }
+
+    #[test]
+    fn a_large_slab_is_given_back_when_the_last_has_left() {
+        let mut queue = WaitQueue::new();
+        for round in [KEPT_MAX + 1, KEPT_MAX] {
+            let places: Vec<_> = (0..round)
+                .map(|number| queue.push(waker(), number))
+                .collect();
+            for place in &places {
+                assert_eq!(queue.nodes.len(), round);
+                assert!(queue.grant_front(|value| value).is_some());
+                assert!(queue.collect(place).is_some());
+            }
+            let kept = if round > KEPT_MAX { 0 } else { round };
+            assert_eq!(queue.nodes.len(), kept);
+        }
+        let last = queue.push(waker(), 7);
+        assert!(matches!(queue.remove(last), Left::Waiting(7, _)) && queue.is_empty());
     }
 }

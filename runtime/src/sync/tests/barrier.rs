@@ -122,6 +122,15 @@ for_both_kinds! {
     }
 
     #[test]
+    #[should_panic(expected = "polled after it was ready")]
+    fn a_wait_that_is_over_does_not_count_again<K>() {
+        let barrier = Barrier::<K>::new(1);
+        let mut over = Hand::new(barrier.wait());
+        over.ready().unwrap();
+        drop(over.poll());
+    }
+
+    #[test]
     fn debug_shows_how_it_stands<K>() {
         let barrier = Barrier::<K>::new(3);
         let _waiter = Hand::waiting(barrier.wait());

@@ -74,6 +74,10 @@ for_both_kinds! {
         assert_eq!(root.children(), (10, 10));
         drop(many);
         assert_eq!(root.children(), (0, 10));
+        let crowd: Vec<_> = (0..2000).map(|_| root.child_token()).collect();
+        assert_eq!(root.children(), (2000, 2000));
+        drop(crowd);
+        assert_eq!(root.children(), (0, 0), "the places of a crowd go with it");
     }
 
     #[test]

@@ -251,3 +251,36 @@ fn without_a_lock_an_update_across_an_await_is_lost() {
         assert_eq!((bare.get(), *locked.lock().await), (1, 10));
     });
 }
+
+#[test]
+fn a_runtime_that_is_dropped_lets_go_of_what_its_tasks_held_or_waited_for() {
+    let (mutex, semaphore) = (
+        Arc::new(shared::Mutex::new(1)),
+        Arc::new(shared::Semaphore::new(0)),
+    );
+    let runtime = crate::Builder::new().build().unwrap();
+    runtime.block_on(async {
+        let lock = |mutex: &Arc<shared::Mutex<i32>>| {
+            let mutex = Arc::clone(mutex);
+            crate::spawn(async move {
+                let _held = mutex.lock().await;
+                std::future::pending::<()>().await;
+            })
+        };
+        let (_holds, _waits) = (lock(&mutex), lock(&mutex));
+        let owned = Arc::clone(&semaphore);
+        drop(crate::spawn(async move { drop(owned.acquire().await) }));
+        crate::yield_now().await;
+        crate::yield_now().await;
+    });
+    assert!(mutex.is_locked());
+    let mut waiters = [Hand::waiting(semaphore.acquire())];
+    semaphore.add_permits(1);
+    assert!(
+        !waiters[0].is_woken(),
+        "granted to the task, which does not run any more"
+    );
+    drop(runtime);
+    assert_eq!(*mutex.try_lock().unwrap(), 1);
+    drop(waiters[0].ready());
+}

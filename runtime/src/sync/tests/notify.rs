@@ -76,6 +76,17 @@ for_both_kinds! {
     }
 
     #[test]
+    #[should_panic(expected = "polled after it was ready")]
+    fn a_wait_that_is_over_takes_no_second_notification<K>() {
+        let notify = Notify::<K>::new();
+        notify.notify_one();
+        let mut over = Hand::new(notify.notified());
+        over.ready();
+        notify.notify_one();
+        assert!(over.poll().is_ready());
+    }
+
+    #[test]
     fn a_waker_that_panics_loses_nothing<K>() {
         let notify = Notify::<K>::new();
         let mut first = Hand::new(notify.notified());
