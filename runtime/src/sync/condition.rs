@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::mutex::{Lock, Mutex, MutexGuard};
 use super::turn::{Queued, Standing, leave, poll_turn};
-use super::waiters::{Place, WaitQueue, Wakes};
+use super::waiters::{Place, WaitQueue, Wakes, wake};
 use crate::task::{Wait, waiting};
 
 /// Lets those who hold a [`Mutex`] wait until what it guards has changed.
@@ -211,9 +211,9 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Future for ConditionWait<'_, T,
                     let _joined = this.poll_notice(&mut place, cx);
                     let place = place.expect("nobody is notified before it waits");
                     // The future has its place again before the lock is let go, which wakes others.
-                    let (mutex, let_go) = guard.into_parts();
+                    let (mutex, next) = guard.into_parts();
                     this.stage = Stage::Waits(mutex, place);
-                    let_go.wake();
+                    wake(next);
                     waiting(Wait::Condition);
                     return Poll::Pending;
                 }

@@ -121,6 +121,7 @@ pub struct EventWait<'a, K: Kind> {
 impl<K: Kind> Future for EventWait<'_, K> {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let event = self.event;
         let waited = poll_turn::<K, _, _>(
@@ -138,6 +139,7 @@ impl<K: Kind> Future for EventWait<'_, K> {
 }
 
 impl<K: Kind> Drop for EventWait<'_, K> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
             leave::<K, _>(&self.event.state, place, |_, _, _| ());

@@ -7,11 +7,11 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::kind::Kind;
 use super::turn::{Queued, Standing, leave, poll_turn};
-use super::waiters::{Place, WaitQueue, Wakes};
+use super::waiters::{Place, WaitQueue, wake};
 use crate::task::{Wait, waiting};
 
 /// A value for one task at a time, which may hold it across an await.
@@ -57,13 +57,13 @@ impl<T> Queued for State<T> {
 }
 
 impl<T> State<T> {
-    /// Gives the value to the next.
-    fn hand_on(&mut self, value: Box<T>, wakes: &mut Wakes) {
+    /// Gives the value to the next, who is to be woken.
+    fn hand_on(&mut self, value: Box<T>) -> Option<Waker> {
         if self.queue.is_empty() {
             self.value = Some(value);
-        } else {
-            wakes.extend(self.queue.grant_front(|_| Some(value)));
+            return None;
         }
+        self.queue.grant_front(|_| Some(value))
     }
 }
 
@@ -205,19 +205,16 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> MutexGuard<T, K, M> {
     }
 
     /// Lets go. Gives the way to the lock, and whom to wake.
-    pub(super) fn into_parts(mut self) -> (M, Wakes) {
-        let mut wakes = Wakes::default();
+    pub(super) fn into_parts(mut self) -> (M, Option<Waker>) {
         let mutex = self.mutex.take().expect(HELD);
         let value = self.value.take().expect(HELD);
-        K::with(&mutex.state, |state| state.hand_on(value, &mut wakes));
-        (mutex, wakes)
+        let next = K::with(&mutex.state, |state| state.hand_on(value));
+        (mutex, next)
     }
 
     fn let_go(&mut self) {
         if let (Some(mutex), Some(value)) = (&self.mutex, self.value.take()) {
-            let mut wakes = Wakes::default();
-            K::with(&mutex.state, |state| state.hand_on(value, &mut wakes));
-            wakes.wake();
+            wake(K::with(&mutex.state, |state| state.hand_on(value)));
         }
     }
 }
@@ -239,6 +236,7 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> DerefMut for MutexGuard<T, K, M
 }
 
 impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Drop for MutexGuard<T, K, M> {
+    #[inline]
     fn drop(&mut self) {
         self.let_go();
     }
@@ -280,6 +278,7 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Unpin for Lock<T, K, M> {}
 impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Future for Lock<T, K, M> {
     type Output = MutexGuard<T, K, M>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let mutex = this.mutex.as_ref().expect("polled after it was ready");
@@ -301,11 +300,12 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Future for Lock<T, K, M> {
 }
 
 impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Drop for Lock<T, K, M> {
+    #[inline]
     fn drop(&mut self) {
         if let (Some(mutex), Some(place)) = (&self.mutex, self.place.take()) {
             leave::<K, _>(&mutex.state, place, |state, standing, wakes| {
                 if let Standing::Granted(Some(value)) = standing {
-                    state.hand_on(value, wakes);
+                    wakes.extend(state.hand_on(value));
                 }
             });
         }

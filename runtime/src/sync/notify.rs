@@ -6,11 +6,11 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::kind::Kind;
 use super::turn::{Queued, Standing, leave, poll_turn};
-use super::waiters::{Place, WaitQueue, Wakes};
+use super::waiters::{Place, WaitQueue, Wakes, wake};
 use crate::task::{Wait, waiting};
 
 /// Wakes one task or all that wait. The building block of things that wait for a condition of their own.
@@ -78,11 +78,12 @@ impl Queued for State {
 }
 
 impl State {
-    fn notify_one(&mut self, wakes: &mut Wakes) {
-        match self.queue.grant_front(|_| Notice::One) {
-            Some(waker) => wakes.push(waker),
-            None => self.kept = true,
-        }
+    /// Notifies the first, who is to be woken, or keeps it.
+    #[inline]
+    fn notify_one(&mut self) -> Option<Waker> {
+        let first = self.queue.grant_front(|_| Notice::One);
+        self.kept |= first.is_none();
+        first
     }
 }
 
@@ -101,9 +102,7 @@ impl<K: Kind> Notify<K> {
     /// Notifies the first of those who wait. If nobody does, the next that waits is let through at once;
     /// several notifications that nobody waited for are kept as one.
     pub fn notify_one(&self) {
-        let mut wakes = Wakes::default();
-        K::with(&self.state, |state| state.notify_one(&mut wakes));
-        wakes.wake();
+        wake(K::with(&self.state, State::notify_one));
     }
 
     /// Notifies all who wait, and whoever has called [`notified`](Self::notified), though it has not polled
@@ -163,6 +162,7 @@ pub struct Notified<'a, K: Kind> {
 impl<K: Kind> Future for Notified<'_, K> {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         assert!(!self.done, "polled after it was ready");
         let (notify, round) = (self.notify, self.round);
@@ -187,11 +187,12 @@ impl<K: Kind> Future for Notified<'_, K> {
 }
 
 impl<K: Kind> Drop for Notified<'_, K> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
             leave::<K, _>(&self.notify.state, place, |state, standing, wakes| {
                 if let Standing::Granted(Notice::One) = standing {
-                    state.notify_one(wakes);
+                    wakes.extend(state.notify_one());
                 }
             });
         }

@@ -63,6 +63,7 @@ impl<T, K: Kind> Queued for State<T, K> {
 }
 
 impl<T, K: Kind> State<T, K> {
+    #[inline]
     fn try_read(&mut self) -> Option<K::Rc<T>> {
         if self.queue.is_empty() {
             self.lend()
@@ -71,6 +72,7 @@ impl<T, K: Kind> State<T, K> {
         }
     }
 
+    #[inline]
     fn try_write(&mut self) -> Option<K::Rc<T>> {
         if self.queue.is_empty() {
             self.lend_whole()
@@ -79,12 +81,14 @@ impl<T, K: Kind> State<T, K> {
         }
     }
 
+    #[inline]
     fn lend(&mut self) -> Option<K::Rc<T>> {
         let value = self.value.clone()?;
         self.readers += 1;
         Some(value)
     }
 
+    #[inline]
     fn lend_whole(&mut self) -> Option<K::Rc<T>> {
         if self.readers > 0 {
             return None;
@@ -103,18 +107,6 @@ impl<T, K: Kind> State<T, K> {
             let Some(value) = lent else { return };
             wakes.extend(self.queue.grant_front(|_| Turn::Has(value)));
         }
-    }
-
-    /// A reader is through; its pointer is dropped already.
-    fn read_over(&mut self, wakes: &mut Wakes) {
-        self.readers -= 1;
-        self.serve(wakes);
-    }
-
-    /// A writer is through.
-    fn write_over(&mut self, value: K::Rc<T>, wakes: &mut Wakes) {
-        self.value = Some(value);
-        self.serve(wakes);
     }
 }
 
@@ -189,6 +181,14 @@ impl<T, K: Kind> RwLock<T, K> {
     pub fn try_write_owned(this: &K::Rc<Self>) -> Option<RwLockWriteGuard<T, K, K::Rc<Self>>> {
         let value = K::with(&this.state, State::try_write)?;
         Some(RwLockWriteGuard(Held::new(this.clone(), value)))
+    }
+
+    /// Serves whoever can be. What was given back just before went to nobody else: somebody waits.
+    #[cold]
+    fn serve(&self) {
+        let mut wakes = Wakes::default();
+        K::with(&self.state, |state| state.serve(&mut wakes));
+        wakes.wake();
     }
 
     /// The value, for whoever has the whole lock.
@@ -274,13 +274,18 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Deref for RwLockReadGuard<T, K
 }
 
 impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Drop for RwLockReadGuard<T, K, L> {
+    #[inline]
     fn drop(&mut self) {
         if let (Some(lock), Some(value)) = (&self.0.lock, self.0.value.take()) {
-            let mut wakes = Wakes::default();
             // Before the writer is let in: it must be alone with the value.
             drop(value);
-            K::with(&lock.state, |state| state.read_over(&mut wakes));
-            wakes.wake();
+            let is_wanted = K::with(&lock.state, |state| {
+                state.readers -= 1;
+                !state.queue.is_empty()
+            });
+            if is_wanted {
+                lock.serve();
+            }
         }
     }
 }
@@ -306,15 +311,12 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> RwLockWriteGuard<T, K, L> {
     pub fn downgrade(mut this: Self) -> RwLockReadGuard<T, K, L> {
         let lock = this.0.lock.take().expect(HELD);
         let value = this.0.value.take().expect(HELD);
-        let mut wakes = Wakes::default();
         K::with(&lock.state, |state| {
             state.value = Some(value.clone());
             state.readers += 1;
-            state.serve(&mut wakes);
         });
-        let guard = RwLockReadGuard(Held::new(lock, value));
-        wakes.wake();
-        guard
+        lock.serve();
+        RwLockReadGuard(Held::new(lock, value))
     }
 }
 
@@ -336,11 +338,16 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> DerefMut for RwLockWriteGuard<
 }
 
 impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Drop for RwLockWriteGuard<T, K, L> {
+    #[inline]
     fn drop(&mut self) {
         if let (Some(lock), Some(value)) = (&self.0.lock, self.0.value.take()) {
-            let mut wakes = Wakes::default();
-            K::with(&lock.state, |state| state.write_over(value, &mut wakes));
-            wakes.wake();
+            let is_wanted = K::with(&lock.state, |state| {
+                state.value = Some(value);
+                !state.queue.is_empty()
+            });
+            if is_wanted {
+                lock.serve();
+            }
         }
     }
 }
@@ -370,6 +377,7 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Wanted<T, K, L> {
         }
     }
 
+    #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Held<L, K::Rc<T>>> {
         let lock = self.lock.as_ref().expect("polled after it was ready");
         let writes = self.writes;
@@ -399,22 +407,22 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Wanted<T, K, L> {
 }
 
 impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Drop for Wanted<T, K, L> {
+    #[inline]
     fn drop(&mut self) {
         let writes = self.writes;
         if let (Some(lock), Some(place)) = (&self.lock, self.place.take()) {
-            leave::<K, _>(
-                &lock.state,
-                place,
-                |state, standing, wakes| match standing {
-                    Standing::Granted(Turn::Has(value)) if writes => state.write_over(value, wakes),
+            leave::<K, _>(&lock.state, place, |state, standing, wakes| {
+                match standing {
+                    Standing::Granted(Turn::Has(value)) if writes => state.value = Some(value),
                     Standing::Granted(value) => {
                         drop(value);
-                        state.read_over(wakes);
+                        state.readers -= 1;
                     }
                     // Those behind it may be readers, like those who have the lock.
-                    Standing::Waiting => state.serve(wakes),
-                },
-            );
+                    Standing::Waiting => {}
+                }
+                state.serve(wakes);
+            });
         }
     }
 }
@@ -428,6 +436,7 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Unpin for RwLockRead<T, K, L> 
 impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Future for RwLockRead<T, K, L> {
     type Output = RwLockReadGuard<T, K, L>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().0.poll(cx).map(RwLockReadGuard)
     }
@@ -448,6 +457,7 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Unpin for RwLockWrite<T, K, L>
 impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Future for RwLockWrite<T, K, L> {
     type Output = RwLockWriteGuard<T, K, L>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().0.poll(cx).map(RwLockWriteGuard)
     }

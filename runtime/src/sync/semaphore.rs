@@ -67,6 +67,7 @@ impl Queued for State {
 }
 
 impl State {
+    #[inline]
     fn take(&mut self, count: usize) -> Result<(), TryAcquireError> {
         if self.closed {
             return Err(TryAcquireError::Closed);
@@ -290,12 +291,22 @@ impl<K: Kind> Semaphore<K> {
         K::with(&self.state, |state| state.closed)
     }
 
+    #[inline]
     fn give_back(&self, count: usize) {
-        let mut wakes = Wakes::default();
-        K::with(&self.state, |state| {
+        let is_wanted = K::with(&self.state, |state| {
             state.permits += count;
-            state.serve(&mut wakes);
+            !state.queue.is_empty()
         });
+        // Between the two nobody overtakes: where somebody waits, nothing is to be had.
+        if is_wanted {
+            self.serve();
+        }
+    }
+
+    #[cold]
+    fn serve(&self) {
+        let mut wakes = Wakes::default();
+        K::with(&self.state, |state| state.serve(&mut wakes));
         wakes.wake();
     }
 }
@@ -368,6 +379,7 @@ impl<K: Kind, S: Deref<Target = Semaphore<K>>> Permit<K, S> {
 }
 
 impl<K: Kind, S: Deref<Target = Semaphore<K>>> Drop for Permit<K, S> {
+    #[inline]
     fn drop(&mut self) {
         if self.count > 0 {
             self.semaphore.give_back(self.count);
@@ -415,6 +427,7 @@ impl<K: Kind, S: Deref<Target = Semaphore<K>>> Unpin for Acquire<K, S> {}
 impl<K: Kind, S: Deref<Target = Semaphore<K>>> Future for Acquire<K, S> {
     type Output = Result<Permit<K, S>, AcquireError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let semaphore = this.semaphore.as_ref().expect("polled after it was ready");
@@ -443,6 +456,7 @@ impl<K: Kind, S: Deref<Target = Semaphore<K>>> Future for Acquire<K, S> {
 }
 
 impl<K: Kind, S: Deref<Target = Semaphore<K>>> Drop for Acquire<K, S> {
+    #[inline]
     fn drop(&mut self) {
         if let (Some(semaphore), Some(place)) = (&self.semaphore, self.place.take()) {
             leave::<K, _>(&semaphore.state, place, |state, standing, wakes| {

@@ -23,6 +23,7 @@ pub(crate) trait Queued {
 ///
 /// `enter` is what the first poll does, and may be asked twice: it gives what is to be had at once, or
 /// the value to wait with, which is plain: dropping it runs no code of a user. Whoever was served gets what `served` makes of the value that it finds.
+#[inline]
 pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
     cell: &K::Cell<S>,
     place: &mut Option<Place>,
@@ -30,28 +31,51 @@ pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
     mut enter: impl FnMut(&mut S) -> Result<R, S::Value>,
     served: impl FnOnce(S::Value) -> R,
 ) -> Poll<R> {
+    match place {
+        Some(_) => poll_served::<K, S>(cell, place, waker).map(served),
+        None => match K::with(cell, &mut enter) {
+            Ok(output) => Poll::Ready(output),
+            Err(value) => queue_up::<K, S, R>(cell, place, waker, value, enter),
+        },
+    }
+}
+
+/// Looks again with a waker at hand, and leaves it where there is nothing to be had.
+#[cold]
+fn queue_up<K: Kind, S: Queued, R>(
+    cell: &K::Cell<S>,
+    place: &mut Option<Place>,
+    waker: &Waker,
+    value: S::Value,
+    mut enter: impl FnMut(&mut S) -> Result<R, S::Value>,
+) -> Poll<R> {
+    let waker = waker.clone();
+    let entered = K::with(cell, |state| {
+        if proven::waiter_looks_again()
+            && let Ok(output) = enter(state)
+        {
+            return Err((output, waker));
+        }
+        Ok(state.queue().push(waker, value))
+    });
+    match entered {
+        Ok(taken) => {
+            *place = Some(taken);
+            Poll::Pending
+        }
+        // The waker that was cloned in vain is dropped here, outside of the cell.
+        Err((output, _waker)) => Poll::Ready(output),
+    }
+}
+
+/// Whether a waiter was served; if not, it goes on waiting, with the waker of this poll.
+fn poll_served<K: Kind, S: Queued>(
+    cell: &K::Cell<S>,
+    place: &mut Option<Place>,
+    waker: &Waker,
+) -> Poll<S::Value> {
     let Some(held) = place else {
-        let value = match K::with(cell, &mut enter) {
-            Ok(output) => return Poll::Ready(output),
-            Err(value) => value,
-        };
-        let owned = waker.clone();
-        let entered = K::with(cell, |state| {
-            if proven::waiter_looks_again()
-                && let Ok(output) = enter(state)
-            {
-                return Err((output, owned));
-            }
-            Ok(state.queue().push(owned, value))
-        });
-        return match entered {
-            Ok(taken) => {
-                *place = Some(taken);
-                Poll::Pending
-            }
-            // The waker that was cloned in vain is dropped here, outside of the cell.
-            Err((output, _waker)) => Poll::Ready(output),
-        };
+        return Poll::Pending;
     };
     let mut got = K::with(cell, |state| {
         let queue = state.queue();
@@ -75,7 +99,7 @@ pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
         return Poll::Pending;
     };
     *place = None;
-    Poll::Ready(served(value))
+    Poll::Ready(value)
 }
 
 /// Gives a place back, whose future is dropped. `left` hands on what was granted there, and lets

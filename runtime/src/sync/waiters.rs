@@ -258,10 +258,25 @@ impl Wakes {
     }
 
     /// Wakes all, in the order they were pushed. A waker that panics keeps no other from being woken.
+    #[inline]
     pub(crate) fn wake(self) {
+        if self.first.is_some() {
+            self.wake_some();
+        }
+    }
+
+    fn wake_some(self) {
         for waker in self.first.into_iter().chain(self.rest) {
             discard_panic(|| waker.wake());
         }
+    }
+}
+
+/// Wakes, if there is somebody. A waker that panics is its own affair.
+#[inline]
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        discard_panic(|| waker.wake());
     }
 }
 

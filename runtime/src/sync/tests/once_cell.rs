@@ -115,6 +115,7 @@ for_both_kinds! {
     fn a_cell_that_was_emptied_is_filled_again<K>() {
         let mut cell = OnceCell::<_, K>::from(1);
         *cell.get_mut().unwrap() += 1;
+        assert_eq!(cell.set(9), Err(SetError::Filled(9)));
         assert_eq!(cell.take(), Some(2));
         assert_eq!(cell.get(), None);
         assert_eq!(now(cell.get_or_init(async || 3)), &3);
