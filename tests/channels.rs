@@ -10,8 +10,10 @@ mod support {
     pub(crate) mod watchdog;
 }
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -532,4 +534,44 @@ fn a_broadcast_between_shards_reaches_all_or_tells_what_was_missed() {
         });
         assert_eq!(seen.expect("no panic"), [VALUES; SHARDS]);
     });
+}
+
+/// Receives a million values that are all there, beside a task that is ready.
+fn runs_beside(receive: impl AsyncFnOnce(Rc<Cell<u64>>) + 'static) -> bool {
+    let runtime = Builder::new().build().expect("a runtime");
+    runtime.block_on(async {
+        let received = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&received);
+        let receives = spawn(async move { receive(counted).await });
+        let beside = spawn(async move { received.get() < 1_000_000 });
+        let ran_before_the_end = beside.await.expect("no panic");
+        receives.await.expect("no panic");
+        ran_before_the_end
+    })
+}
+
+#[test]
+fn a_receiver_that_never_has_to_wait_lets_others_run() {
+    assert!(runs_beside(async |received| {
+        let (sender, mut receiver) = annulet::sync::mpsc::unbounded();
+        for _ in 0..1_000_000 {
+            sender.try_send(()).expect("no bound");
+        }
+        drop(sender);
+        while receiver.recv().await.is_some() {
+            received.set(received.get() + 1);
+        }
+    }));
+    assert!(runs_beside(async |received| {
+        let (sender, mut receiver) = annulet::sync::broadcast::channel(1_000_000);
+        for _ in 0..1_000_000 {
+            sender.send(()).expect("a receiver");
+        }
+        while receiver.recv().await.is_ok() {
+            received.set(received.get() + 1);
+            if received.get() == 1_000_000 {
+                return;
+            }
+        }
+    }));
 }

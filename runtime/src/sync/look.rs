@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::kind::Kind;
 use super::waiters::{Place, WaitQueue};
 use crate::panics::discard_panic;
-use crate::task::{Wait, waiting};
+use crate::task::{Wait, is_slice_over, waiting};
 
 /// What a look came to.
 pub(crate) enum Look<R> {
@@ -108,6 +108,43 @@ impl WaitQueue<()> {
             }
         }
     }
+}
+
+/// How much one end may take in a row before it looks at the clock.
+const STREAK_MAX: u8 = u8::MAX;
+
+/// What an end was given without having to wait. Somebody else may fill a channel as fast as it is emptied,
+/// and a task that never waits keeps its shard from everything else: so once the task has had its slice
+/// of time, it gives way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Streak(u8);
+
+impl Streak {
+    /// One more. Whether the task gives way first: then it is woken, and is to answer that it waits.
+    #[inline]
+    pub(crate) fn gives_way(&mut self, cx: &Context<'_>) -> bool {
+        self.0 += 1;
+        if self.0 < STREAK_MAX {
+            return false;
+        }
+        self.0 = 0;
+        gives_way_now(cx)
+    }
+
+    /// It had to wait.
+    #[inline]
+    pub(crate) fn ends(&mut self) {
+        self.0 = 0;
+    }
+}
+
+#[inline(never)]
+fn gives_way_now(cx: &Context<'_>) -> bool {
+    let over = is_slice_over();
+    if over {
+        cx.waker().wake_by_ref();
+    }
+    over
 }
 
 /// Wakes, if there is anybody. A waker that panics is its own affair.

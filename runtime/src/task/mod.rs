@@ -128,3 +128,4 @@ pub(crate) use self::remote::{RemoteTask, slot};
 pub(crate) use self::unhandled::Unhandled;
 pub(crate) use self::wait::waiting;
 pub(crate) use self::waker::task_of;
+pub(crate) use self::yield_now::is_slice_over;

@@ -88,8 +88,8 @@ impl Future for YieldIfNeeded {
     }
 }
 
-/// Whether the class that runs has had its turn.
-fn is_slice_over() -> bool {
+/// Whether the class that runs has had its turn. Never outside of a shard.
+pub(crate) fn is_slice_over() -> bool {
     let Some(owner) = current_owner() else {
         return false;
     };

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use super::error::{RecvError, TryRecvError};
 use super::state::State;
 use crate::sync::kind::{Kind, Shared};
-use crate::sync::look::{Look, poll_cell};
+use crate::sync::look::{Look, Streak, poll_cell};
 use crate::sync::mpsc::error::SendError;
 use crate::sync::waiters::{Place, Wakes};
 use crate::task::Wait;
@@ -35,6 +35,7 @@ pub fn channel<T, K: Kind>(capacity: usize) -> (Sender<T, K>, Receiver<T, K>) {
         channel,
         next: 0,
         place: None,
+        streak: Streak::default(),
     };
     (sender, receiver)
 }
@@ -76,6 +77,7 @@ impl<T, K: Kind> Sender<T, K> {
             next: K::with(&self.channel, State::add_receiver),
             channel: self.channel.clone(),
             place: None,
+            streak: Streak::default(),
         }
     }
 
@@ -138,6 +140,7 @@ pub struct Receiver<T, K: Kind> {
     channel: Channel<T, K>,
     next: u64,
     place: Option<Place>,
+    streak: Streak,
 }
 
 // Nothing here is pinned.
@@ -160,6 +163,7 @@ impl<T, K: Kind> Receiver<T, K> {
             next: K::with(&self.channel, State::add_receiver),
             channel: self.channel.clone(),
             place: None,
+            streak: Streak::default(),
         }
     }
 }
@@ -185,7 +189,11 @@ impl<T: Clone, K: Kind> Receiver<T, K> {
             channel,
             next,
             place,
+            streak,
         } = self;
+        if streak.gives_way(cx) {
+            return Poll::Pending;
+        }
         let taken = poll_cell::<K, _, _>(channel, Wait::ChannelReceive, cx, |state, waker| {
             if let Some(at) = place {
                 if state.waiting.collect(at).is_none() {
@@ -198,7 +206,10 @@ impl<T: Clone, K: Kind> Receiver<T, K> {
                 Err(TryRecvError::Closed) => Look::Done(Err(RecvError::Closed)),
                 Err(TryRecvError::Lagged(missed)) => Look::Done(Err(RecvError::Lagged(missed))),
                 Err(TryRecvError::Empty) => match waker.take() {
-                    None => Look::NeedsWaker,
+                    None => {
+                        streak.ends();
+                        Look::NeedsWaker
+                    }
                     Some(waker) => {
                         *place = Some(state.waiting.push(waker, ()));
                         Look::Waits

@@ -14,7 +14,7 @@ use super::sender::{Channel, describe};
 use super::state::{Popped, State};
 use crate::shim::proven;
 use crate::sync::kind::{Kind, Shared};
-use crate::sync::look::{Look, poll_cell, stand_at, wake};
+use crate::sync::look::{Look, Streak, poll_cell, stand_at, wake};
 use crate::sync::waiters::Wakes;
 use crate::task::Wait;
 
@@ -23,11 +23,14 @@ use crate::task::Wait;
 /// Dropped, it closes the channel, drops what was queued and refuses the senders in line.
 pub struct Receiver<T, K: Kind> {
     pub(super) channel: Channel<T, K>,
+    pub(super) streak: Streak,
 }
 
 impl<T, K: Kind> Receiver<T, K> {
     /// Receives the next value, waiting for one. `None` once all is received and nothing can come:
     /// every sender is gone, or the channel was closed.
+    ///
+    /// A task that is always given a value at once lets others run when its slice of time is over.
     ///
     /// # Cancel safety
     ///
@@ -39,6 +42,9 @@ impl<T, K: Kind> Receiver<T, K> {
     /// [`recv`](Self::recv), as a step of somebody's own future.
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if self.streak.gives_way(cx) {
+            return Poll::Pending;
+        }
         match self.try_recv() {
             Ok(value) => Poll::Ready(Some(value)),
             Err(TryRecvError::Closed) => Poll::Ready(None),
@@ -49,6 +55,7 @@ impl<T, K: Kind> Receiver<T, K> {
     /// Waits for a value.
     #[inline(never)]
     fn poll_asleep(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
+        self.streak.ends();
         let wait = Wait::ChannelReceive;
         let popped = poll_cell::<K, _, _>(&self.channel, wait, cx, |state, waker| {
             if waker.is_some() && !proven::waiter_looks_again() {
@@ -205,6 +212,9 @@ impl<T, K: Kind> Future for RecvMany<'_, T, K> {
         let (values, limit) = (&mut *this.values, this.limit);
         if limit == 0 {
             return Poll::Ready(0);
+        }
+        if this.receiver.streak.gives_way(cx) {
+            return Poll::Pending;
         }
         let mut wakes = Wakes::default();
         let taken = poll_cell::<K, _, _>(

@@ -14,7 +14,7 @@ use super::permit::{Permit, Reserve};
 use super::receiver::Receiver;
 use super::state::{Seat, State};
 use crate::sync::kind::{Kind, Shared};
-use crate::sync::look::{Look, poll_cell, wake};
+use crate::sync::look::{Look, Streak, poll_cell, wake};
 use crate::sync::waiters::{Left, Place, Wakes};
 use crate::task::Wait;
 
@@ -27,7 +27,11 @@ pub(in crate::sync) fn channel<T, K: Kind>(capacity: usize) -> (Sender<T, K>, Re
     let sender = Sender {
         channel: channel.clone(),
     };
-    (sender, Receiver { channel })
+    let receiver = Receiver {
+        channel,
+        streak: Streak::default(),
+    };
+    (sender, receiver)
 }
 
 /// Sends values. Clones send into the same channel.
