@@ -17,8 +17,11 @@ use std::time::Duration;
 
 use annulet::fs::File;
 use annulet::op::{Nop, Op};
+use annulet::sync::generic::mpsc;
 use annulet::sync::generic::{CancellationToken, Event, Mutex, Notify, RwLock, Semaphore};
 use annulet::sync::kind::{Kind, Local, Shared};
+use annulet::sync::queue::Queue;
+use annulet::sync::{broadcast, oneshot, rendezvous, watch};
 use annulet::time::{sleep, timeout};
 use annulet::{Context, DriverKind};
 use support::adopted::adopted;
@@ -243,6 +246,83 @@ async fn locks<K: Kind>(counts: &mut Counts, names: [&'static str; 6]) {
     counts.count(token_name, give_up).await;
 }
 
+/// There and back, to a task and through channels with room for one, so that both wait each time.
+async fn channels(counts: &mut Counts) {
+    there_and_back::<Local>(counts, "mpsc there and back").await;
+    there_and_back::<Shared>(counts, "shared mpsc there and back").await;
+    let (there, mut here) = rendezvous::channel::<u64>();
+    let (back, mut answers) = rendezvous::channel();
+    let echo = annulet::spawn(async move {
+        while let Some(value) = here.recv().await {
+            back.send(value).await.expect("received");
+        }
+    });
+    let turn = async || {
+        there.send(1).await.expect("received");
+        assert_eq!(answers.recv().await, Some(1));
+    };
+    counts.count("rendezvous there and back", turn).await;
+    echo.abort();
+    let (jobs, done) = (Rc::new(Queue::bounded(1)), Rc::new(Queue::bounded(1)));
+    let (taken, given) = (Rc::clone(&jobs), Rc::clone(&done));
+    let echo = annulet::spawn(async move {
+        while let Ok(job) = taken.get().await {
+            given.put(job).await.expect("not shut down");
+        }
+    });
+    let turn = async || {
+        jobs.put(1_u64).await.expect("not shut down");
+        assert_eq!(done.get().await, Ok(1));
+    };
+    counts.count("queue there and back", turn).await;
+    echo.abort();
+    let (sender, mut receiver) = watch::channel(0_u64);
+    let (answer, mut answers) = watch::channel(0_u64);
+    let echo = annulet::spawn(async move {
+        while receiver.changed().await.is_ok() {
+            let seen = *receiver.borrow();
+            answer.send(seen).expect("a receiver");
+        }
+    });
+    let turn = async || {
+        sender.send_modify(|value| *value += 1);
+        answers.changed().await.expect("a sender");
+    };
+    counts.count("watch there and back", turn).await;
+    echo.abort();
+    let (sender, mut receiver) = broadcast::channel(4);
+    let turn = async || {
+        sender.send(1_u64).expect("a receiver");
+        assert_eq!(receiver.recv().await, Ok(1));
+    };
+    counts.count("broadcast", turn).await;
+    let turn = async || {
+        let (sender, receiver) = oneshot::channel();
+        sender.send(1_u64).expect("a receiver");
+        assert_eq!(receiver.await, Ok(1));
+    };
+    counts.count("oneshot", turn).await;
+}
+
+async fn there_and_back<K: Kind>(counts: &mut Counts, name: &'static str) {
+    let (there, mut here) = mpsc::bounded::<u64, K>(1);
+    let (back, mut answers) = mpsc::bounded::<u64, K>(1);
+    let echo = annulet::spawn(async move {
+        while let Some(value) = here.recv().await {
+            back.send(value).await.expect("received");
+        }
+    });
+    let turn = async || {
+        // Two, so that the second waits for room.
+        there.send(1).await.expect("received");
+        there.send(2).await.expect("received");
+        assert_eq!(answers.recv().await, Some(1));
+        assert_eq!(answers.recv().await, Some(2));
+    };
+    counts.count(name, turn).await;
+    echo.abort();
+}
+
 /// Two tasks that wake each other in turn.
 #[derive(Default)]
 struct LocalFlag {
@@ -276,6 +356,8 @@ fn allowed(kind: DriverKind, name: &str) -> u64 {
         (_, "spawn_blocking") => 310,
         // The child's node.
         (_, "a wait that is given up, and a child" | "the same, shared") => 100,
+        // What the receivers share of a value; and what the two ends share.
+        (_, "broadcast" | "oneshot") => 100,
         // Files are the pool's: a job, what reports it, its place, and what tells of a refusal.
         (DriverKind::Poll, "read_at into the same buffer" | "write_at of the same buffer") => 410,
         _ => 0,
@@ -294,6 +376,7 @@ fn the_warm_path_allocates_nothing() {
             tasks(&mut counts).await;
             locks::<Local>(&mut counts, LOCAL_LOCKS).await;
             locks::<Shared>(&mut counts, SHARED_LOCKS).await;
+            channels(&mut counts).await;
         });
         for (name, hundredths) in counts.0 {
             println!(

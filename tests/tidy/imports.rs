@@ -21,8 +21,8 @@ const LAYERS: &[&[&str]] = &[
     &["context"],
     &["op", "dump", "watch"],
     &[
-        "async_fd", "blocking", "combine", "pooled", "stdio", "stream", "time", "signal", "process", "sync",
-        "group",
+        "async_fd", "blocking", "combine", "pooled", "stdio", "stream", "time", "signal",
+        "process", "sync", "group",
     ],
     &["runtime", "builder", "shard"],
     &["lib"],
