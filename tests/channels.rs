@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
 use annulet::sync::generic::queue::{Fifo, Queue};
@@ -58,29 +58,34 @@ impl Ledger {
     }
 
     /// Nothing was lost, doubled or leaked, and each sender's values came in their order.
-    fn check(&self, in_order: bool) {
+    fn check(&self, in_order: bool, dog: &Watchdog) {
         assert_eq!(
             self.alive.load(Ordering::Relaxed),
             0,
             "values that still live"
         );
-        let received = self.received.lock().unwrap();
+        let received = held(&self.received);
         let once: BTreeSet<u64> = received.iter().copied().collect();
         assert_eq!(once.len(), received.len(), "a value came twice");
-        let sent = self.sent.lock().unwrap();
+        let sent = held(&self.sent);
         let lost: Vec<_> = sent.difference(&once).collect();
         assert!(lost.is_empty(), "sent and not received: {lost:?}");
-        let given_up = self.given_up.lock().unwrap();
+        let given_up = held(&self.given_up);
         assert!(
             once.iter()
                 .all(|number| sent.contains(number) || given_up.contains(number))
         );
         assert!(!given_up.is_empty(), "nobody gave up");
+        dog.say(&format!("{} sends were given up", given_up.len()));
         for sender in 0..SENDERS {
             let own = received.iter().filter(|number| *number / VALUES == sender);
             assert!(!in_order || own.is_sorted(), "out of order");
         }
     }
+}
+
+fn held<T>(ledger: &Mutex<T>) -> MutexGuard<'_, T> {
+    ledger.lock().expect("nothing panics with it")
 }
 
 impl Drop for Token {
@@ -279,11 +284,11 @@ async fn sends<L: Lane<K>, K: Kind>(
         };
         match sent {
             Some(true) => {
-                ledger.sent.lock().unwrap().insert(value);
+                held(&ledger.sent).insert(value);
             }
             Some(false) => return,
             None => {
-                ledger.given_up.lock().unwrap().insert(value);
+                held(&ledger.given_up).insert(value);
             }
         }
     }
@@ -307,7 +312,7 @@ async fn receives<L: Lane<K>, K: Kind>(
             None => {}
             Some(None) => return,
             Some(Some(token)) => {
-                ledger.received.lock().unwrap().push(token.number);
+                held(&ledger.received).push(token.number);
                 count += 1;
                 if count == close_after {
                     L::close(&mut receiver);
@@ -348,7 +353,7 @@ fn on_one_shard<L: Lane<Local>>(random: &mut Random, dog: &Watchdog) {
             receives::<L, Local>(receiver, after, ledger, seeds(random)).await;
         });
         drop(runtime);
-        ledger.check(true);
+        ledger.check(true, dog);
     }
 }
 
@@ -382,7 +387,7 @@ where
                     seeds(random),
                 ));
             });
-            ledger.check(true);
+            ledger.check(true, dog);
         });
     }
 }
@@ -441,7 +446,7 @@ fn every_item_of_a_queue_goes_to_one_of_its_getters_whoever_gives_up() {
                 getter.await.expect("no panic");
             }
         });
-        ledger.check(false);
+        ledger.check(false, &dog);
     }
 }
 
@@ -536,14 +541,17 @@ fn a_broadcast_between_shards_reaches_all_or_tells_what_was_missed() {
     });
 }
 
-/// Receives a million values that are all there, beside a task that is ready.
-fn runs_beside(receive: impl AsyncFnOnce(Rc<Cell<u64>>) + 'static) -> bool {
+/// Values that are there when a receiver begins: more than fit into its slice of time.
+const AT_ONCE: usize = 200_000;
+
+/// Receives values that are all there, beside a task that is ready.
+fn runs_beside(receive: impl AsyncFnOnce(Rc<Cell<usize>>) + 'static) -> bool {
     let runtime = Builder::new().build().expect("a runtime");
     runtime.block_on(async {
         let received = Rc::new(Cell::new(0));
         let counted = Rc::clone(&received);
         let receives = spawn(async move { receive(counted).await });
-        let beside = spawn(async move { received.get() < 1_000_000 });
+        let beside = spawn(async move { received.get() < AT_ONCE });
         let ran_before_the_end = beside.await.expect("no panic");
         receives.await.expect("no panic");
         ran_before_the_end
@@ -554,7 +562,7 @@ fn runs_beside(receive: impl AsyncFnOnce(Rc<Cell<u64>>) + 'static) -> bool {
 fn a_receiver_that_never_has_to_wait_lets_others_run() {
     assert!(runs_beside(async |received| {
         let (sender, mut receiver) = annulet::sync::mpsc::unbounded();
-        for _ in 0..1_000_000 {
+        for _ in 0..AT_ONCE {
             sender.try_send(()).expect("no bound");
         }
         drop(sender);
@@ -563,13 +571,13 @@ fn a_receiver_that_never_has_to_wait_lets_others_run() {
         }
     }));
     assert!(runs_beside(async |received| {
-        let (sender, mut receiver) = annulet::sync::broadcast::channel(1_000_000);
-        for _ in 0..1_000_000 {
+        let (sender, mut receiver) = annulet::sync::broadcast::channel(AT_ONCE);
+        for _ in 0..AT_ONCE {
             sender.send(()).expect("a receiver");
         }
         while receiver.recv().await.is_ok() {
             received.set(received.get() + 1);
-            if received.get() == 1_000_000 {
+            if received.get() == AT_ONCE {
                 return;
             }
         }

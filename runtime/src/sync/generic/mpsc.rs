@@ -3,7 +3,8 @@
 pub use crate::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 pub use crate::sync::mpsc::permit::{Permit, Reserve};
 pub use crate::sync::mpsc::receiver::{Receiver, Recv, RecvMany};
-pub use crate::sync::mpsc::sender::{Closed, SendMany, SendValue, Sender, WeakSender};
+pub use crate::sync::mpsc::sender::{Sender, WeakSender};
+pub use crate::sync::mpsc::sending::{Closed, SendMany, SendValue};
 
 use crate::sync::kind::Kind;
 use crate::sync::mpsc::sender;

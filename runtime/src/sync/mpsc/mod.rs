@@ -27,6 +27,7 @@ pub(super) mod error;
 pub(super) mod permit;
 pub(super) mod receiver;
 pub(super) mod sender;
+pub(super) mod sending;
 mod state;
 
 #[cfg(all(test, not(loom)))]

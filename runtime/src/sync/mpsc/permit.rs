@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::error::{SendError, TrySendError};
-use super::sender::{Sender, leave};
+use super::sender::Sender;
+use super::sending::leave;
 use super::state::{Seat, State};
 use crate::sync::kind::Kind;
 use crate::sync::look::{Look, poll_cell, wake};

@@ -37,6 +37,7 @@ pub(super) mod error;
 pub(super) mod handle;
 pub(super) mod order;
 mod state;
+pub(super) mod waits;
 
 #[cfg(all(test, not(loom)))]
 mod tests;

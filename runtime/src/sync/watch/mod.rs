@@ -22,6 +22,8 @@
 
 pub(super) mod channel;
 pub(super) mod error;
+pub(super) mod receiver;
+pub(super) mod sender;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
