@@ -117,9 +117,9 @@ fn each_signal_that_asks_to_end_reaches_all_who_wait_on_any_shard() {
             }
         });
     });
-    let shards = annulet::Builder::new().shards(2).start().expect("two");
+    let shards = Builder::new().shards(2).start().expect("two");
     let ended = shards.run(|| async {
-        let far = annulet::spawn_on(annulet::ShardId(1), || async {
+        let far = annulet::spawn_on(ShardId(1), || async {
             let asked = shutdown().expect("a handler");
             send("TERM");
             asked.await;

@@ -25,6 +25,7 @@ use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, REQUEST_BYTES_MAX};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
+use crate::sys::RawSource;
 
 /// "At the position of the open file", which a pipe does not have.
 #[cfg(target_os = "linux")]
@@ -85,6 +86,10 @@ impl<B: IoBufMut> ReadStream<B> {
 unsafe impl<B: IoBufMut> OpCode for ReadStream<B> {
     type Output = BufResult<usize, B>;
     const CODE: Code = Code::ReadStream;
+
+    fn source(&self) -> Option<RawSource> {
+        self.file.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
@@ -165,6 +170,10 @@ impl<B: IoBuf> WriteStream<B> {
 unsafe impl<B: IoBuf> OpCode for WriteStream<B> {
     type Output = BufResult<usize, B>;
     const CODE: Code = Code::WriteStream;
+
+    fn source(&self) -> Option<RawSource> {
+        self.file.watched()
+    }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {

@@ -21,6 +21,7 @@ use std::task::Waker;
 
 use super::{Attempt, OpCode, Ready, Shared};
 use crate::driver::{Code, Completion, Interest, Sqe};
+use crate::sys::RawSource;
 use crate::sys::pidfd::{self, Report};
 use crate::wakers::Wakers;
 
@@ -79,6 +80,10 @@ impl WaitChild {
 unsafe impl OpCode for WaitChild {
     type Output = io::Result<ExitStatus>;
     const CODE: Code = Code::WaitId;
+
+    fn source(&self) -> Option<RawSource> {
+        self.pidfd.watched()
+    }
 
     fn entry(&mut self) -> Sqe {
         self.begun = true;
