@@ -29,7 +29,7 @@ fn window() -> Duration {
 }
 
 /// The runtime to be watched: a listener with an accept under way, a stream with a receive, a timer in
-/// the far future, a task that never ends; after some traffic, so that it has spun and slept.
+/// the far future, a listener for signals, a task that never ends; after some traffic, so that it has spun and slept.
 fn be_idle(spin: Duration) {
     let runtime = Builder::new().spin(spin).build().expect("a runtime");
     runtime.block_on(async {
@@ -52,6 +52,8 @@ fn be_idle(spin: Duration) {
         }
         sleep(Duration::from_millis(2)).await;
         annulet::spawn(sleep(Duration::from_secs(3600)));
+        let asked = annulet::signal::shutdown().expect("a handler");
+        annulet::spawn(asked);
         say_ready();
         // For ever: the parent ends us.
         let _never = echo.await;
