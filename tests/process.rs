@@ -198,6 +198,34 @@ fn a_wait_that_was_dropped_loses_no_status() {
 }
 
 #[test]
+fn a_wait_that_was_dropped_when_it_was_done_loses_no_status() {
+    everywhere(|runtime| {
+        runtime.block_on(async {
+            let mut child = endless().await;
+            let id = child.id().expect("it runs");
+            {
+                let mut wait = pin!(child.wait());
+                assert!(once(wait.as_mut()).await.is_none(), "it runs");
+                let killed = Command::new("kill")
+                    .args(["-KILL", &id.to_string()])
+                    .status()
+                    .await;
+                assert!(killed.expect("a kill").success());
+                // The ring reaps it; elsewhere it stays until somebody asks.
+                let deadline = Instant::now() + PATIENCE;
+                while state_of(id).is_some_and(|state| state != 'Z') {
+                    assert!(Instant::now() < deadline, "it is still there");
+                    sleep(Duration::from_millis(1)).await;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+            let status = timeout(PATIENCE, child.wait()).await.expect("in time");
+            assert_eq!(status.expect("its status").signal(), Some(libc::SIGKILL));
+        });
+    });
+}
+
+#[test]
 fn a_child_that_was_reaped_is_nobody_and_nobody_gets_its_signals() {
     everywhere(|runtime| {
         runtime.block_on(async {
