@@ -139,10 +139,6 @@ const ARRIVED_MAX: usize = 64;
 /// Takes connections until it is cancelled.
 #[derive(Debug)]
 pub struct AcceptMulti {
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "keeps the listener open")
-    )]
     listener: Shared<Socket>,
     backlog: Rc<Backlog>,
     arrived: Arrived,

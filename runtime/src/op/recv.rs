@@ -258,10 +258,6 @@ const ARRIVED_MAX: usize = 16;
 /// Receives into provided buffers until it is cancelled, the stream ends, or the buffers run out.
 #[derive(Debug)]
 pub struct RecvMulti {
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "keeps the socket open")
-    )]
     socket: Shared<Socket>,
     provided: Rc<Provided>,
     arrived: Arrived,
