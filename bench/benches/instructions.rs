@@ -47,6 +47,18 @@ fn timer_insert_and_fire(runtime: annulet::Runtime) -> annulet::Runtime {
     runtime
 }
 
+#[library_benchmark(setup = instructions::warm)]
+fn message_within_a_shard(runtime: annulet::Runtime) -> annulet::Runtime {
+    runtime.block_on(instructions::messages_within(TIMES));
+    runtime
+}
+
+#[library_benchmark(setup = instructions::warm)]
+fn message_between_shards(runtime: annulet::Runtime) -> annulet::Runtime {
+    runtime.block_on(instructions::messages_between(TIMES));
+    runtime
+}
+
 #[library_benchmark(setup = Paused::new)]
 fn spawn_blocking_submit(paused: Paused) -> Paused {
     paused.submit(TIMES)
@@ -73,6 +85,8 @@ library_benchmark_group!(
         spawn_and_join,
         timer_insert_and_cancel,
         timer_insert_and_fire,
+        message_within_a_shard,
+        message_between_shards,
         spawn_blocking_submit,
         wake_from_elsewhere,
         call_from_elsewhere,

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use annulet::sync::{mpsc, shared};
 use annulet::{
     BlockingHandle, Builder, Choice, JoinHandle, PoolConfig, Runtime, spawn, spawn_blocking, time,
     yield_now,
@@ -99,6 +100,30 @@ pub async fn sleeps_slept(times: usize) {
             .collect(),
     )
     .await;
+}
+
+/// Sends so many messages from one task to another, through a channel of one shard.
+pub async fn messages_within(times: usize) {
+    let (sender, mut receiver) = mpsc::bounded(128);
+    let sending = spawn(async move {
+        for number in 0..times {
+            sender.send(number).await.expect("somebody receives");
+        }
+    });
+    while receiver.recv().await.is_some() {}
+    sending.await.expect("no panic");
+}
+
+/// As [`messages_within`], through a channel that could be between two shards.
+pub async fn messages_between(times: usize) {
+    let (sender, mut receiver) = shared::mpsc::bounded(128);
+    let sending = spawn(async move {
+        for number in 0..times {
+            sender.send(number).await.expect("somebody receives");
+        }
+    });
+    while receiver.recv().await.is_some() {}
+    sending.await.expect("no panic");
 }
 
 /// Has another thread's worth of calls run by the runtime, all sent before the first runs.
@@ -223,13 +248,18 @@ impl Default for Paused {
 
 #[cfg(test)]
 mod tests {
-    use super::{Paused, Sleepers, TIMES, calls, sleeps_given_up, warm, yields};
+    use super::{
+        Paused, Sleepers, TIMES, calls, messages_between, messages_within, sleeps_given_up, warm,
+        yields,
+    };
 
     #[test]
     fn every_path_can_be_gone_through() {
         let runtime = warm();
         runtime.block_on(yields(3, 5));
         runtime.block_on(sleeps_given_up(5));
+        runtime.block_on(messages_within(500));
+        runtime.block_on(messages_between(500));
         calls(&runtime, 5);
         let sleepers = Sleepers::new();
         assert_eq!(sleepers.count(), TIMES);

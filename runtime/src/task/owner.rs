@@ -138,6 +138,7 @@ pub(super) fn current_address() -> *const Owner {
 }
 
 /// The current owner.
+#[inline]
 pub(super) fn current_owner() -> Option<OwnerRef> {
     NonNull::new(current_address().cast_mut()).map(OwnerRef)
 }
