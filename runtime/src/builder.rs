@@ -49,6 +49,7 @@ impl Builder {
                 watch: WatchConfig {
                     threshold: Duration::from_millis(100),
                     handler: None,
+                    backtrace: false,
                 },
             },
             shards: None,
@@ -121,6 +122,22 @@ impl Builder {
     /// shard it is called five times a minute at most.
     pub fn on_stall(mut self, hear: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
         self.settings.watch.handler = Some(Arc::new(hear));
+        self
+    }
+
+    /// Whether the report of a stall says where the task stands: its stack's functions (it does not).
+    ///
+    /// The thread is sent a real-time signal that nobody else uses, and its handler walks the stack.
+    /// Unwinders are not made for handlers. With glibc 2.35 or later this one takes no lock there; with an
+    /// older one it may have to wait for another thread that is just loading a library. A system call of
+    /// the task that the kernel does not restart, such as `poll(2)`, fails with `EINTR`.
+    ///
+    /// # Kernel
+    ///
+    /// Linux only; elsewhere a report has no backtrace.
+    #[cfg(feature = "backtrace")]
+    pub fn stall_backtrace(mut self, wanted: bool) -> Self {
+        self.settings.watch.backtrace = wanted;
         self
     }
 

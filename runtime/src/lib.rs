@@ -21,6 +21,7 @@
 pub mod buf;
 pub mod combine;
 pub mod group;
+pub mod inspect;
 pub mod op;
 pub mod process;
 pub mod signal;
@@ -43,6 +44,7 @@ mod metrics;
 mod panics;
 mod pool;
 mod pooled;
+mod roster;
 mod runtime;
 mod shard;
 mod shim;
@@ -69,4 +71,4 @@ pub use shard::{
     shards, spawn_on, this_shard,
 };
 pub use task::{JoinError, JoinHandle, yield_now};
-pub use watch::Stall;
+pub use watch::{Frame, Stall};

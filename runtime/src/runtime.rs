@@ -34,6 +34,7 @@ use crate::dump::tasks_of;
 use crate::executor::{Executor, Remote, RootView, Unpark};
 use crate::metrics::{DriverStats, Meter, Metrics, TaskStats};
 use crate::pool::{Pool, PoolConfig};
+use crate::roster::{self, Member};
 use crate::task::{Class, JoinHandle, TaskInfo, TaskMeta};
 use crate::time::{Clock, Timers};
 use crate::watch::{self, WatchConfig, Watched};
@@ -88,6 +89,8 @@ pub struct Runtime {
     /// Whether the pool ends with this runtime.
     own_pool: bool,
     watched: Option<Arc<Watched>>,
+    /// Its place on the roster of this process.
+    _member: Arc<Member>,
 }
 
 impl fmt::Debug for Runtime {
@@ -117,6 +120,7 @@ impl Runtime {
         let bell = Arc::new(driver.unparker());
         let executor = Rc::new(Executor::new(bell, Arc::clone(&meter)));
         let watched = watch::watch(executor.remote(), &settings.watch);
+        let member = roster::enrol(executor.remote(), driver.report().kind);
         let remote = executor.remote();
         driver.set_offload_notify(Arc::new(move || remote.ring()));
         let clock = if settings.virtual_time {
@@ -146,6 +150,7 @@ impl Runtime {
             running: Cell::new(None),
             own_pool: false,
             watched,
+            _member: member,
         })
     }
 

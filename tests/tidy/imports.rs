@@ -19,12 +19,13 @@ const LAYERS: &[&[&str]] = &[
     &["driver", "pool"],
     &["executor"],
     &["context"],
-    &["op", "dump", "watch"],
+    &["op", "dump", "watch", "roster"],
     &[
         "async_fd", "blocking", "combine", "pooled", "stdio", "stream", "time", "signal",
         "process", "sync", "group",
     ],
     &["runtime", "builder", "shard"],
+    &["inspect"],
     &["lib"],
 ];
 

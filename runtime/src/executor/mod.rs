@@ -167,7 +167,6 @@ impl Executor {
     }
 
     /// What this executor counts and measures.
-    #[cfg(test)]
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         self.owner.meter()
     }

@@ -48,13 +48,13 @@ macro_rules! counters {
     (
         $(#[$meta:meta])*
         pub struct $reading:ident, live $live:ident {
-            $($(#[$doc:meta])* $name:ident,)+
+            $($(#[doc = $doc:literal])+ $name:ident,)+
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
-        pub struct $reading { $($(#[$doc])* pub $name: u64,)+ }
+        pub struct $reading { $($(#[doc = $doc])+ pub $name: u64,)+ }
 
         impl $reading {
             /// What was counted after an earlier reading.
@@ -72,6 +72,11 @@ macro_rules! counters {
             /// Each counter with its name.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
                 [$((stringify!($name), self.$name),)+].into_iter()
+            }
+
+            /// What each counter says.
+            pub(crate) fn texts() -> impl Iterator<Item = &'static str> {
+                [$(concat!($($doc),+),)+].into_iter()
             }
         }
 

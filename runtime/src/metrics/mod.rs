@@ -8,6 +8,7 @@
 mod counter;
 mod histogram;
 mod meter;
+mod prometheus;
 mod reading;
 
 pub use self::counter::{DriverStats, LoopStats, TaskStats};
@@ -15,4 +16,5 @@ pub use self::histogram::Distribution;
 pub use self::reading::{ClassMetrics, Metrics};
 
 pub(crate) use self::meter::{CLASSES, Meter};
+pub(crate) use self::prometheus::exposition;
 pub(crate) use crate::sys::ticks;

@@ -17,6 +17,7 @@ pub(crate) use windows::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED, describe};
 #[cfg(windows)]
 pub use windows::{RawSource, Source};
 
+pub(crate) mod backtrace;
 pub(crate) mod thread;
 pub(crate) mod ticks;
 

@@ -350,7 +350,6 @@ impl LocalOwner {
     }
 
     /// What the owner counts and measures.
-    #[cfg(test)]
     pub(crate) fn meter(&self) -> &StdArc<Meter> {
         &self.inner.shared().meter
     }

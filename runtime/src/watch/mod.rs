@@ -27,9 +27,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use self::report::Stall;
+pub use crate::sys::backtrace::Frame;
 
 use crate::executor::Remote;
 use crate::panics::discard_panic;
+use crate::sys::backtrace::capture;
 use crate::sys::thread::{Accounts, ThreadId};
 use crate::task::TaskId;
 
@@ -52,6 +54,8 @@ pub(crate) struct WatchConfig {
     pub(crate) threshold: Duration,
     /// None writes a line to standard error.
     pub(crate) handler: Option<Handler>,
+    /// Whether to find out where the thread stands.
+    pub(crate) backtrace: bool,
 }
 
 impl std::fmt::Debug for WatchConfig {
@@ -68,6 +72,17 @@ pub(crate) struct Watched {
     remote: Remote,
     thread: ThreadId,
     config: WatchConfig,
+}
+
+impl Watched {
+    /// Where its thread stands, if that is wanted and is still the poll that was seen.
+    fn backtrace(&self, seen: Sight) -> Option<Arc<[Frame]>> {
+        if !self.config.backtrace {
+            return None;
+        }
+        let frames = capture(self.thread)?;
+        (Sight::of(&self.remote) == seen).then(|| frames.into())
+    }
 }
 
 /// Set while the watching thread sleeps for want of anything that moves.
@@ -210,6 +225,7 @@ impl Memory {
                 lasted,
                 on_cpu: spent.map(|spent| spent.ran),
                 left_out,
+                backtrace: shard.backtrace(sight),
             });
         }
         true

@@ -6,7 +6,17 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::sys::backtrace::Frame;
 use crate::task::TaskId;
+
+/// The function from which every poll of a task is called.
+const POLL: &str = "annulet_runtime::task::raw::poll";
+
+/// Libraries that say little of who is to blame.
+const FOREIGN: [&str; 4] = ["core::", "alloc::", "std::", "__rust"];
+
+/// Frames in the text.
+const SHOWN: usize = 6;
 
 /// A task has kept its shard to itself for longer than it may.
 #[derive(Clone, Debug)]
@@ -27,6 +37,9 @@ pub struct Stall {
     pub on_cpu: Option<Duration>,
     /// Stalls of this shard that were not reported since the report before.
     pub left_out: u64,
+    /// The functions that had been called and had not returned, the innermost first. Only where it was
+    /// [asked for](crate::Builder::stall_backtrace), and could be found out.
+    pub backtrace: Option<Arc<[Frame]>>,
 }
 
 impl Stall {
@@ -34,6 +47,20 @@ impl Stall {
     #[must_use]
     pub fn blocks(&self) -> Option<bool> {
         self.on_cpu.map(|ran| ran < self.lasted / 2)
+    }
+
+    /// The part of the backtrace that says most: the call that has not returned, and the functions of
+    /// the program that led to it. What lies below the poll, and in between what is the standard
+    /// library's, is left out.
+    pub fn frames(&self) -> impl Iterator<Item = &Frame> {
+        let all = self.backtrace.iter().flat_map(|frames| frames.iter());
+        let of_task = all.take_while(|frame| !frame.function.starts_with(POLL));
+        of_task.enumerate().filter_map(|(index, frame)| {
+            let name = frame.function.trim_start_matches(['<', '&']);
+            let known = frame.place.is_some();
+            let foreign = FOREIGN.iter().any(|library| name.starts_with(library));
+            (index == 0 || (known && !foreign)).then_some(frame)
+        })
     }
 }
 
@@ -54,6 +81,9 @@ impl fmt::Display for Stall {
         }
         if self.left_out > 0 {
             write!(f, " ({} more were not reported)", self.left_out)?;
+        }
+        for frame in self.frames().take(SHOWN) {
+            write!(f, "\n    in {frame}")?;
         }
         Ok(())
     }

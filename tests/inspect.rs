@@ -1,0 +1,244 @@
+//! What is seen of a process from outside of its shards: snapshots, dumps, backtraces.
+
+mod support {
+    pub(crate) mod child;
+}
+
+use std::future::pending;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use annulet::inspect::{Tasks, snapshot};
+use annulet::{Builder, ShardId, spawn_named, yield_now};
+
+/// For what comes at once unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Two shards, whose names are the only ones like it in this program: tests share the process.
+fn two() -> annulet::Shards {
+    Builder::new()
+        .shards(2)
+        .stall_threshold(Duration::ZERO)
+        .start()
+        .expect("two shards")
+}
+
+/// Holds up a shard until the sender is dropped.
+fn hold_up(shards: &annulet::Shards, shard: usize, name: &'static str) -> mpsc::Sender<()> {
+    let (go, wait) = mpsc::channel::<()>();
+    let (stuck, is_stuck) = mpsc::channel();
+    let handle = shards.handle(ShardId(shard)).expect("it is there");
+    let task = handle.spawn(move || async move {
+        let culprit = spawn_named(name, async move {
+            stuck.send(()).expect("the test waits");
+            let _released = wait.recv();
+        });
+        culprit.await
+    });
+    is_stuck.recv_timeout(PATIENCE).expect("the task runs");
+    drop(task);
+    go
+}
+
+#[test]
+fn a_snapshot_lists_the_tasks_of_every_shard() {
+    let shards = two();
+    let (here, is_here) = mpsc::channel();
+    for index in 0..2 {
+        let here = here.clone();
+        let handle = shards.handle(ShardId(index)).expect("it is there");
+        drop(handle.spawn(move || async move {
+            let waits = spawn_named("one who waits", pending::<()>());
+            yield_now().await;
+            here.send(()).expect("the test waits");
+            waits.await
+        }));
+    }
+    is_here.recv_timeout(PATIENCE).expect("one runs");
+    is_here.recv_timeout(PATIENCE).expect("both run");
+    let snapshot = snapshot(PATIENCE);
+    let found = snapshot.shards.iter().filter(|shard| {
+        let Tasks::Listed(tasks) = &shard.tasks else {
+            return false;
+        };
+        let mut names = tasks.iter().filter_map(|task| task.meta.name());
+        names.any(|name| name == "one who waits")
+    });
+    assert_eq!(found.count(), 2, "{snapshot}");
+    let mut names: Vec<_> = snapshot.shards.iter().map(|shard| &shard.name).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(
+        names.len(),
+        snapshot.shards.len(),
+        "names tell shards apart"
+    );
+    assert!(snapshot.to_string().contains("\"one who waits\""));
+    let text = snapshot.prometheus();
+    for name in names {
+        let line = format!("annulet_loop_ticks_total{{shard=\"{name}\"}} ");
+        assert_eq!(text.matches(&line).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_shard_that_is_stuck_is_shown_by_the_task_on_its_stack_and_the_others_answer() {
+    let shards = two();
+    let go = hold_up(&shards, 1, "who sticks");
+    // More often than it is asked at all.
+    let snapshots: Vec<_> = (0..12)
+        .map(|_| snapshot(Duration::from_millis(20)))
+        .collect();
+    for snapshot in &snapshots {
+        let stuck = snapshot.shards.iter().find_map(|shard| match &shard.tasks {
+            Tasks::Unanswered { running, .. } => {
+                let running = running.as_ref()?;
+                (running.name.as_deref() == Some("who sticks")).then_some((shard, running))
+            }
+            _ => None,
+        });
+        let (shard, running) = stuck.unwrap_or_else(|| panic!("{snapshot}"));
+        assert!(running.all_the_while && shard.metrics.tasks.spawned >= 2);
+        assert!(running.location.file().ends_with("inspect.rs"));
+        assert!(snapshot.to_string().contains("\"who sticks\""));
+    }
+    drop(go);
+    let shards = snapshot(PATIENCE).shards;
+    let answers = |tasks: &Tasks| matches!(tasks, Tasks::Listed(_));
+    assert!(shards.iter().any(|shard| answers(&shard.tasks)));
+}
+
+#[test]
+fn a_task_may_look_at_its_own_shard() {
+    annulet::for_each_driver(|runtime| {
+        runtime.block_on(async {
+            let waits = spawn_named("beside", pending::<()>());
+            // It does not wait for this thread, which would never answer.
+            let snapshot = snapshot(Duration::ZERO);
+            assert!(snapshot.to_string().contains("\"beside\""), "{snapshot}");
+            waits.abort();
+        });
+    });
+}
+
+#[test]
+fn metrics_of_several_shards_are_one_text() {
+    let shards = two();
+    let text = shards.prometheus();
+    for shard in 0..2 {
+        let line = format!("annulet_task_spawned_total{{shard=\"{shard}\"}} ");
+        assert_eq!(text.matches(&line).count(), 1, "{text}");
+    }
+    assert_eq!(
+        text.matches("# TYPE annulet_task_spawned_total ").count(),
+        1
+    );
+}
+
+#[cfg(target_os = "linux")]
+mod backtraces {
+    use super::{Builder, Duration, PATIENCE, mpsc, spawn_named};
+
+    #[inline(never)]
+    fn waits_for_its_own_report(heard: &mpsc::Receiver<annulet::Stall>) -> annulet::Stall {
+        heard.recv_timeout(PATIENCE).expect("it is reported")
+    }
+
+    #[test]
+    fn the_report_of_a_stall_names_the_function_that_blocks() {
+        for wanted in [true, false] {
+            let (hear, heard) = mpsc::channel();
+            let runtime = Builder::new()
+                .stall_threshold(Duration::from_millis(20))
+                .stall_backtrace(wanted)
+                .on_stall(move |stall| drop(hear.send(stall.clone())))
+                .build()
+                .expect("a runtime");
+            let stall = runtime.block_on(async move {
+                let culprit =
+                    spawn_named("culprit", async move { waits_for_its_own_report(&heard) });
+                culprit.await.expect("it ends")
+            });
+            let text = stall.to_string();
+            assert_eq!(stall.backtrace.is_some(), wanted);
+            assert_eq!(text.contains("waits_for_its_own_report"), wanted, "{text}");
+            assert_eq!(stall.frames().count() > 1, wanted);
+            assert!(
+                !text.contains("in std::") && !text.contains("lifecycle"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[cfg(unix)]
+mod dumps {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Stdio;
+
+    use annulet::signal::unix::SignalKind;
+
+    use super::support::child;
+    use super::{hold_up, two};
+
+    /// Says where it is on standard output, and waits for the end of standard input.
+    fn say_and_wait() {
+        writeln!(std::io::stdout(), "ready").expect("the parent reads it");
+        let mut rest = String::new();
+        std::io::stdin()
+            .read_to_string(&mut rest)
+            .expect("the parent closes it");
+    }
+
+    #[test]
+    fn a_signal_has_all_shards_written_to_standard_error() {
+        const NAME: &str = "dumps::a_signal_has_all_shards_written_to_standard_error";
+        if child::part().is_some() {
+            annulet::inspect::dump_on(SignalKind::user_defined1()).expect("a handler");
+            annulet::inspect::dump_on(SignalKind::user_defined1()).expect("the same again");
+            let shards = two();
+            let go = hold_up(&shards, 1, "who sticks");
+            say_and_wait();
+            drop(go);
+            return;
+        }
+        let mut command = child::command(NAME, "dumped");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("this program runs again");
+        let mut said = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        assert!(said.any(|line| line.expect("text").ends_with("ready")));
+        let number = child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", "USR1", &number])
+            .status();
+        assert!(sent.expect("every Unix has `kill`").success());
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let mut next = || lines.next().expect("a line").expect("text");
+        let first = next();
+        assert_eq!(first, format!("annulet: 2 shards in process {number}"));
+        let (mut listed, mut stuck) = (false, false);
+        while !(listed && stuck) {
+            let line = next();
+            listed |= line.starts_with("annulet-0 (") && line.contains(" tasks; busy ");
+            stuck |= line.starts_with("annulet-1 (")
+                && line.contains("no answer")
+                && line.contains("\"who sticks\"");
+        }
+        drop(child.stdin.take());
+        let rest: Vec<_> = lines.map(|line| line.expect("text")).collect();
+        assert!(child.wait().expect("it ends").success(), "{rest:?}");
+        let again = rest
+            .iter()
+            .filter(|line| line.contains("shards in process"));
+        assert_eq!(again.count(), 0, "one signal, one dump");
+    }
+
+    #[test]
+    fn a_signal_that_cannot_be_handled_is_an_error() {
+        let error = annulet::inspect::dump_on(SignalKind::kill()).expect_err("nobody handles it");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
+}
