@@ -58,6 +58,30 @@ fn operations_are_timed_by_their_kind() {
 }
 
 #[test]
+fn messages_are_timed_on_their_way_and_timers_by_how_late_they_are() {
+    annulet::for_each_driver(|runtime| {
+        let before = runtime.metrics();
+        assert!(before.hop.is_empty() && before.timer_lateness.is_empty());
+        let handle = runtime.handle();
+        let thread = std::thread::spawn(move || {
+            (0..3).for_each(|_| handle.call(|| {}).expect("the shard is there"));
+        });
+        thread.join().expect("it sends");
+        let wait = Duration::from_millis(2);
+        runtime.block_on(async {
+            annulet::time::sleep(wait).await;
+            // Nothing is waited for, so nothing is late.
+            annulet::time::sleep(Duration::ZERO).await;
+        });
+        let metrics = runtime.metrics();
+        assert_eq!(metrics.hop.count(), 3);
+        assert!(metrics.hop.max() > Duration::ZERO);
+        assert_eq!(metrics.timer_lateness.count(), 1);
+        assert!(metrics.timer_lateness.max() > Duration::ZERO);
+    });
+}
+
+#[test]
 fn a_handle_reads_the_meter_of_a_shard_that_is_stuck_and_of_one_that_is_gone() {
     let shards = Builder::new().shards(1).start().expect("a shard");
     let handle = shards

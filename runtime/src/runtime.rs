@@ -134,7 +134,7 @@ impl Runtime {
                 driver,
                 pool,
             },
-            timers: Rc::new(Timers::new(clock)),
+            timers: Rc::new(Timers::new(clock, Arc::clone(&meter))),
             budget: meter.ticks(nanoseconds(settings.budget)),
             patience: meter.ticks(nanoseconds(settings.budget) / PATIENCE),
             courtesy: meter.ticks(COURTESY_NS),

@@ -118,13 +118,17 @@ impl LocalOwner {
         let owner = self.as_owner();
         let backlog = &owner.local().backlog;
         owner.shared().messages.take(&mut backlog.borrow_mut());
+        let meter = &owner.local().meter;
+        let mut now = None;
         for count in 0..MESSAGES_PER_DRAIN {
             // The borrow ends before the message runs, which may send and drain.
-            let Some(message) = backlog.borrow_mut().pop_front() else {
+            let Some(sent) = backlog.borrow_mut().pop_front() else {
                 return count > 0;
             };
-            owner.local().meter.tasks.messages.bump();
-            self.deliver(message);
+            let now = *now.get_or_insert_with(|| meter.look());
+            meter.hop.record(meter.ns_between(sent.at, now));
+            meter.tasks.messages.bump();
+            self.deliver(sent.message);
         }
         true
     }

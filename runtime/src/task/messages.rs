@@ -3,13 +3,15 @@
 //! A lock and a queue, since a message is boxed anyway; and a flag, so that the owner need not take
 //! the lock to see that there is nothing. The flag is written under the lock only, so it is never
 //! false while the queue is not empty. The owner takes the queue by giving an empty one for it, so that
-//! the memory of both is used over and over.
+//! the memory of both is used over and over. Each message carries the time at which it was sent, in
+//! [ticks], so that the owner can tell how long it was under way.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 
 use super::owner::LocalOwner;
+use crate::metrics::ticks;
 use crate::shim::{AtomicBool, Mutex, Ordering, lock};
 
 /// A message to an owner.
@@ -29,9 +31,16 @@ impl fmt::Debug for Message {
     }
 }
 
+/// A message, and when it was sent, in ticks.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) at: u64,
+    pub(super) message: Message,
+}
+
 #[derive(Debug, Default)]
 struct Held {
-    queue: VecDeque<Message>,
+    queue: VecDeque<Sent>,
     closed: bool,
 }
 
@@ -59,18 +68,19 @@ impl Messages {
 
     /// Puts a message in, or gives it back if nobody takes any more.
     pub(super) fn push(&self, message: Message) -> Result<(), Message> {
+        let at = ticks::now();
         let mut held = lock(&self.held);
         if held.closed {
             return Err(message);
         }
-        held.queue.push_back(message);
+        held.queue.push_back(Sent { at, message });
         // Relaxed: under the lock.
         self.pending.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Appends everything to `backlog`, first come first.
-    pub(super) fn take(&self, backlog: &mut VecDeque<Message>) {
+    pub(super) fn take(&self, backlog: &mut VecDeque<Sent>) {
         if !self.is_pending() {
             return;
         }
@@ -85,7 +95,7 @@ impl Messages {
     }
 
     /// Takes everything and refuses whatever comes later.
-    pub(super) fn close(&self) -> VecDeque<Message> {
+    pub(super) fn close(&self) -> VecDeque<Sent> {
         let mut held = lock(&self.held);
         held.closed = true;
         // Relaxed: under the lock.

@@ -42,7 +42,7 @@ use super::class::Class;
 use super::header::{Header, Link};
 use super::inbox::Inbox;
 use super::lists::TaskList;
-use super::messages::{Message, Messages};
+use super::messages::{Message, Messages, Sent};
 use super::meta::{ID_BLOCK, TaskId, TaskMeta};
 use super::pace::Pace;
 use super::queues::Queues;
@@ -91,7 +91,7 @@ pub(super) struct Local {
     /// When the class that runs has had its turn, in ticks.
     pub(super) slice_end: Cell<u64>,
     /// Messages taken from the queue and not run yet.
-    pub(super) backlog: RefCell<VecDeque<Message>>,
+    pub(super) backlog: RefCell<VecDeque<Sent>>,
     pub(super) shut_down: Cell<bool>,
     /// Memory of cells, freed and kept.
     pub(super) cells: Cells,

@@ -15,6 +15,7 @@ mod wheel;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
+use crate::metrics::Meter;
 use crate::panics::discard_panic;
 use wheel::{Key, TICK_NS, Wheel, tick_ns, ticks_down, ticks_up};
 
@@ -40,6 +42,7 @@ pub(crate) struct Timers {
     rests_until_tick: Cell<u64>,
     wheel: RefCell<Wheel<Waker>>,
     fired: RefCell<Vec<Waker>>,
+    meter: Arc<Meter>,
 }
 
 thread_local! {
@@ -47,13 +50,14 @@ thread_local! {
 }
 
 impl Timers {
-    pub(crate) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock, meter: Arc<Meter>) -> Self {
         Self {
             clock,
             looked_ns: Cell::new(0),
             rests_until_tick: Cell::new(0),
             wheel: RefCell::new(Wheel::new()),
             fired: RefCell::new(Vec::new()),
+            meter,
         }
     }
 
@@ -107,6 +111,13 @@ impl Timers {
         // The waker is dropped outside the borrow: it is user code's.
         let waker = self.wheel.borrow_mut().cancel(key);
         drop(waker);
+    }
+
+    /// A wait for `deadline_ns` is over: records how late that is.
+    #[inline]
+    fn ended(&self, deadline_ns: u64) {
+        let late_ns = self.looked_ns.get().saturating_sub(deadline_ns);
+        self.meter.lateness.record(late_ns);
     }
 
     /// Replaces the waker of a timer; false if it has fired.

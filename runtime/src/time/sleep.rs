@@ -72,6 +72,7 @@ impl Future for Sleep {
         if self.timers.has_passed(self.deadline_ns) {
             if let Some(key) = self.key.take() {
                 self.timers.cancel(key);
+                self.timers.ended(self.deadline_ns);
             }
             return Poll::Ready(());
         }
