@@ -1,9 +1,11 @@
 //! Every setting, its default and the reason for it.
 
+use std::env;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::debug::{self, DebugConfig, Finding};
 use crate::driver::{Choice, Config, Mask};
 use crate::pool::PoolConfig;
 use crate::runtime::{Runtime, Settings};
@@ -51,6 +53,7 @@ impl Builder {
                     handler: None,
                     backtrace: false,
                 },
+                debug: DebugConfig::default(),
             },
             shards: None,
             environment: true,
@@ -141,6 +144,27 @@ impl Builder {
         self
     }
 
+    /// Debug mode, which looks closer than a program in earnest can afford to (it is off);
+    /// `ANNULET_DEBUG=1` switches it on, `ANNULET_DEBUG=0` off.
+    ///
+    /// - A poll of 10 ms is a stall, unless a lower threshold was set, or none; its report has a
+    ///   backtrace, where the feature `backtrace` is on.
+    /// - A poll that puts its thread to sleep, for however short a time, is a [`Finding`]. (Linux.)
+    /// - A socket or file that is open still when its runtime has ended is a [`Finding`].
+    ///
+    /// A poll then costs two system calls, and each socket and file an entry in a table.
+    pub fn debug(mut self, on: bool) -> Self {
+        self.settings.debug.on = on;
+        self
+    }
+
+    /// What hears of the findings of [debug mode](Self::debug), on the shard's thread; by default, a
+    /// line on standard error.
+    pub fn on_finding(mut self, hear: impl Fn(&Finding) + Send + Sync + 'static) -> Self {
+        self.settings.debug.handler = Some(Arc::new(hear));
+        self
+    }
+
     /// Time stands still while anything can run, and jumps to the next deadline when nothing can.
     pub fn virtual_time(mut self) -> Self {
         self.settings.virtual_time = true;
@@ -185,7 +209,27 @@ impl Builder {
                 .config
                 .with_environment()
                 .map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
+            if let Ok(value) = env::var("ANNULET_DEBUG") {
+                self.settings.debug.on = is_on(&value)?;
+            }
+        }
+        if self.settings.debug.on {
+            let watch = &mut self.settings.watch;
+            watch.threshold = watch.threshold.min(debug::THRESHOLD);
+            watch.backtrace |= cfg!(feature = "backtrace");
         }
         Ok(self)
+    }
+}
+
+/// Whether the value of `ANNULET_DEBUG` switches debug mode on.
+fn is_on(value: &str) -> io::Result<bool> {
+    match value {
+        "1" | "true" | "on" => Ok(true),
+        "" | "0" | "false" | "off" => Ok(false),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("ANNULET_DEBUG is {value:?}: use 1 or 0"),
+        )),
     }
 }

@@ -36,6 +36,7 @@ mod async_fd;
 mod blocking;
 mod builder;
 mod context;
+mod debug;
 mod driver;
 mod dump;
 mod executor;
@@ -56,6 +57,7 @@ pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;
 pub use combine::{join_all, race, race_ok, try_join_all};
 pub use context::{Context, NoRuntime, TaskBuilder, spawn, spawn_named, try_current};
+pub use debug::{Finding, LeftOpen};
 pub use driver::{Choice, Code, Config, Driver, DriverKind, DriverReport, Feature, Interest, Mask};
 pub use dump::tasks;
 pub use group::{

@@ -29,6 +29,7 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+use crate::debug::{Debug, DebugConfig};
 use crate::driver::{Code, Config, Driver, DriverReport, Unparker};
 use crate::dump::tasks_of;
 use crate::executor::{Executor, Remote, RootView, Unpark};
@@ -55,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     pub(crate) virtual_time: bool,
     pub(crate) watch: WatchConfig,
+    pub(crate) debug: DebugConfig,
 }
 
 /// The part of the budget after which tasks make room for operations that wait.
@@ -89,6 +91,7 @@ pub struct Runtime {
     /// Whether the pool ends with this runtime.
     own_pool: bool,
     watched: Option<Arc<Watched>>,
+    debug: Option<Debug>,
     /// Its place on the roster of this process.
     _member: Arc<Member>,
 }
@@ -121,6 +124,7 @@ impl Runtime {
         let executor = Rc::new(Executor::new(bell, Arc::clone(&meter)));
         let watched = watch::watch(executor.remote(), &settings.watch);
         let member = roster::enrol(executor.remote(), driver.report().kind);
+        let debug = Debug::start(&settings.debug, &executor, &driver);
         let remote = executor.remote();
         driver.set_offload_notify(Arc::new(move || remote.ring()));
         let clock = if settings.virtual_time {
@@ -150,6 +154,7 @@ impl Runtime {
             running: Cell::new(None),
             own_pool: false,
             watched,
+            debug,
             _member: member,
         })
     }
@@ -416,6 +421,9 @@ impl Drop for Runtime {
                  their memory is leaked",
                 started.elapsed().as_millis()
             ));
+        }
+        if let Some(debug) = &self.debug {
+            debug.end();
         }
     }
 }

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["driver", "pool"],
     &["executor"],
     &["context"],
-    &["op", "dump", "watch", "roster"],
+    &["op", "debug", "dump", "watch", "roster"],
     &[
         "async_fd", "blocking", "combine", "pooled", "stdio", "stream", "time", "signal",
         "process", "sync", "group",

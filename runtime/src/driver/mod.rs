@@ -38,6 +38,7 @@
 mod config;
 mod describe;
 mod features;
+mod ledger;
 mod offload;
 mod poll;
 mod slots;
@@ -58,6 +59,7 @@ use std::time::{Duration, Instant};
 
 pub use config::{Choice, Config, DriverKind, DriverReport};
 pub use features::{Code, Feature, Mask};
+pub(crate) use ledger::Ledger;
 pub(crate) use offload::Job;
 pub(crate) use slots::{Completion, Flow, Payload, SlotId};
 #[cfg(target_os = "linux")]
@@ -172,6 +174,8 @@ struct Inner {
     offload: Offload,
     todo: RefCell<Todo>,
     shut_down: Cell<bool>,
+    /// In debug mode alone.
+    ledger: OnceCell<Rc<dyn Ledger>>,
     /// Attempts left in this tick before an operation must yield to the others.
     attempts_left: Cell<u32>,
     /// The process that made it; see [`fork`].
@@ -222,6 +226,7 @@ impl Driver {
             offload: Offload::new(pool),
             todo: RefCell::default(),
             shut_down: Cell::new(false),
+            ledger: OnceCell::new(),
             attempts_left: Cell::new(ATTEMPTS_PER_TICK),
             born_in: fork::generation(),
         };
@@ -456,6 +461,17 @@ impl Driver {
     /// Completes the slot with "unsupported".
     pub(crate) fn refuse(&self, id: SlotId) {
         self.0.offload.leave(id, Completion::UNSUPPORTED.result);
+    }
+
+    /// Has somebody hear of the sources that are opened and closed: debug mode.
+    pub(crate) fn set_ledger(&self, ledger: Rc<dyn Ledger>) {
+        let set = self.0.ledger.set(ledger);
+        set.expect("debug mode is set once");
+    }
+
+    #[inline]
+    fn ledger(&self) -> Option<&Rc<dyn Ledger>> {
+        self.0.ledger.get()
     }
 
     /// Says that `source` is about to be closed.

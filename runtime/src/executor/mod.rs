@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub(crate) use self::remote::Remote;
 use crate::metrics::Meter;
 pub(crate) use crate::task::{Batch, EnterGuard, RootView, Unpark};
-use crate::task::{Class, JoinHandle, LocalOwner, TaskInfo, Unhandled};
+use crate::task::{Class, JoinHandle, LocalOwner, Probe, TaskInfo, Unhandled};
 
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,11 @@ impl Executor {
     /// Sets what hears of panics nobody joins; by default they are written to standard error.
     pub(crate) fn set_unhandled(&self, hook: Box<Unhandled>) {
         self.owner.set_unhandled(hook);
+    }
+
+    /// Has every poll looked at from now on: debug mode.
+    pub(crate) fn set_probe(&self, probe: Probe) {
+        self.owner.set_probe(probe);
     }
 
     /// Makes this the executor that the thread is inside of, until the guard is dropped. Inside, wakes

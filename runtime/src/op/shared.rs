@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
+use std::ptr;
 use std::rc::Rc;
 
 use crate::driver::Driver;
@@ -17,16 +18,26 @@ struct Inner<S: Source> {
     driver: Driver,
 }
 
+impl<S: Source> Inner<S> {
+    /// A number that no other has as long as this is where it is.
+    #[inline]
+    fn place(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+}
+
 /// One of the holders of a socket or file on its shard.
 pub struct Shared<S: Source>(Rc<Inner<S>>);
 
 impl<S: Source> Shared<S> {
     /// Takes a source into the care of `driver`.
     pub fn new(driver: &Driver, source: S) -> Self {
-        Self(Rc::new(Inner {
+        let shared = Self(Rc::new(Inner {
             source: Some(source),
             driver: driver.clone(),
-        }))
+        }));
+        driver.note_opened(shared.0.place(), shared.watched());
+        shared
     }
 
     /// The driver whose operations use it.
@@ -57,7 +68,9 @@ impl<S: Source> Shared<S> {
     ///
     /// The holder again, while operations or other handles use the source.
     pub fn try_into_inner(self) -> Result<S, Self> {
+        let place = self.0.place();
         let mut inner = Rc::try_unwrap(self.0).map_err(Self)?;
+        inner.driver.note_closed(place);
         let source = inner.source.take().expect("taken only here and on drop");
         if let Some(raw) = source.raw() {
             inner.driver.forget(raw);
@@ -90,6 +103,7 @@ impl<S: Source> Drop for Inner<S> {
         if let Some(raw) = self.source.as_ref().and_then(Source::raw) {
             self.driver.forget(raw);
         }
+        self.driver.note_closed(self.place());
     }
 }
 

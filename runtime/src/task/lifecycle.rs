@@ -14,12 +14,14 @@
 #![expect(unsafe_code, reason = "calls into the cell's own functions")]
 
 use std::panic::Location;
+use std::time::Duration;
 
 use super::class::Class;
 use super::header::Task;
 use super::owner::OwnerRef;
 use super::pace::GROUP;
 use super::prefetch::prefetch;
+use super::probe::{Blocked, Probe};
 use super::raw;
 use super::state::{ABORTED, AfterPoll, COMPLETE, RUNNING, SCHEDULED};
 use crate::panics::{contain, discard_payload};
@@ -141,6 +143,10 @@ impl OwnerRef {
     /// Polls a group of tasks between two looks at the clock.
     fn run_group(self, class: Class, started: u64, polls: &mut u32) -> u64 {
         let local = self.local();
+        if let Some(probe) = local.probe.get() {
+            *polls += 1;
+            return self.run_probed(class, started, probe);
+        }
         let meter = &local.meter;
         if let Some(task) = local.queues.front(class) {
             let waited = task.ticks_since_woken(started);
@@ -173,6 +179,43 @@ impl OwnerRef {
             }
         }
         now
+    }
+
+    /// Polls one task, and looks whether that has put the thread to sleep.
+    #[cold]
+    fn run_probed(self, class: Class, started: u64, probe: &Probe) -> u64 {
+        let local = self.local();
+        let meter = &local.meter;
+        local
+            .slice_end
+            .set(started.wrapping_add(local.queues.slice_ticks()));
+        let Some(task) = local.queues.pop(class) else {
+            return started;
+        };
+        meter.record_delay(class.index(), task.ticks_since_woken(started), 1);
+        // The clock is read anew: what lies between two polls is no poll's.
+        let (began, slept) = (meter.look(), probe.switches());
+        let Some(end) = self.poll(task, class) else {
+            return started;
+        };
+        let times = probe.switches().saturating_sub(slept);
+        let after = meter.look();
+        let ticks = after.wrapping_sub(began);
+        let lasted = meter.ns(ticks);
+        meter.poll_time.record(lasted);
+        if end == End::Pending {
+            task.busy.add(ticks);
+        }
+        let blocked = (times > 0).then(|| Blocked {
+            task: task.meta(),
+            times,
+            lasted: Duration::from_nanos(lasted),
+        });
+        self.settle(task, end);
+        if let Some(blocked) = blocked {
+            probe.hear(blocked);
+        }
+        after
     }
 
     /// Polls a task that was popped just now; none if it was complete. [`settle`](Self::settle) follows.

@@ -18,6 +18,7 @@ use super::lifecycle::Batch;
 use super::messages::Message;
 use super::meta::{TaskInfo, TaskMeta, TaskState};
 use super::owner::{self, LocalOwner};
+use super::probe::Probe;
 use super::state::{COMPLETE, RUNNING, SCHEDULED};
 use super::wait::Wait;
 use crate::panics::{Payload, contain};
@@ -47,6 +48,14 @@ impl LocalOwner {
     #[inline]
     pub(crate) fn run_batch(&self) -> Option<Batch> {
         self.as_owner().run_batch()
+    }
+
+    /// Has every poll looked at from now on: debug mode.
+    pub(crate) fn set_probe(&self, probe: Probe) {
+        let owner = self.as_owner();
+        let local = owner.local();
+        local.pace.leave();
+        local.probe.set(probe).expect("debug mode is set once");
     }
 
     /// Says that no task is running, and none will until the next batch.

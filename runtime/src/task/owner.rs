@@ -29,7 +29,7 @@
     reason = "the owner's thread shares out one strong count by hand"
 )]
 
-use std::cell::{Cell as StdCell, RefCell};
+use std::cell::{Cell as StdCell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -45,6 +45,7 @@ use super::lists::TaskList;
 use super::messages::{Message, Messages, Sent};
 use super::meta::{ID_BLOCK, TaskId, TaskMeta};
 use super::pace::Pace;
+use super::probe::Probe;
 use super::queues::Queues;
 use super::running::RunningCell;
 use super::sleep::Sleep;
@@ -88,6 +89,8 @@ pub(super) struct Local {
     pub(super) running: Cell<Link>,
     pub(super) meter: StdArc<Meter>,
     pub(super) pace: Pace,
+    /// In debug mode alone.
+    pub(super) probe: OnceCell<Probe>,
     /// When the class that runs has had its turn, in ticks.
     pub(super) slice_end: Cell<u64>,
     /// Messages taken from the queue and not run yet.
@@ -327,6 +330,7 @@ impl LocalOwner {
                 tasks: TaskList::new(),
                 running: Cell::new(None),
                 pace: Pace::new(&meter),
+                probe: OnceCell::new(),
                 slice_end: Cell::new(0),
                 meter,
                 backlog: RefCell::new(VecDeque::new()),

@@ -48,6 +48,11 @@ impl Pace {
         }
     }
 
+    /// Time every poll, but not at the exact pace: on a way of their own.
+    pub(super) fn leave(&self) {
+        self.exact.set(false);
+    }
+
     #[inline]
     pub(super) fn is_exact(&self) -> bool {
         self.exact.get()

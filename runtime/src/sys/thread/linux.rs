@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::Accounts;
+pub(crate) use super::switches::voluntary_switches;
 
 /// A thread of this process.
 #[derive(Clone, Copy, Debug)]

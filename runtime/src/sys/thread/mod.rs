@@ -7,7 +7,10 @@ mod system;
 #[path = "other.rs"]
 mod system;
 
-pub(crate) use system::ThreadId;
+pub(crate) use system::{ThreadId, voluntary_switches};
+
+#[cfg(target_os = "linux")]
+mod switches;
 
 use std::time::Duration;
 
