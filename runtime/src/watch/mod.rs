@@ -5,7 +5,7 @@
 //!
 //! A shard publishes which task's poll is on the stack and how many polls there were; that costs it two
 //! stores a poll. The watching thread looks every quarter of the shortest threshold. The same task and the
-//! same count as last time mean that the poll has lasted since then. What the machine is to blame for is
+//! same count as last time mean that the poll lasts, and its time is taken from there. What the machine is to blame for is
 //! not counted: time in which the thread was ready to run and no processor was free (Linux tells).
 //!
 //! A stall is reported once, while it lasts, at most [`REPORTS_PER_MINUTE`] times a minute for each
@@ -207,14 +207,25 @@ impl Memory {
             return true;
         }
         let accounts = shard.thread.accounts();
-        let before = *self.accounts.get_or_insert(accounts.unwrap_or_default());
+        let before = *self.accounts.get_or_insert_with(|| {
+            // What is known of the thread's time begins here, so the rest must not begin before: this
+            // look may have come late.
+            self.since = now;
+            accounts.unwrap_or_default()
+        });
         let spent = accounts.map(|accounts| Accounts {
             ran: accounts.ran.saturating_sub(before.ran),
             kept_waiting: accounts.kept_waiting.saturating_sub(before.kept_waiting),
         });
         let kept_waiting = spent.map_or(Duration::ZERO, |spent| spent.kept_waiting);
         let lasted = (now - self.since).saturating_sub(kept_waiting);
+        let ran = spent.map(|spent| spent.ran);
         if lasted >= shard.config.threshold {
+            // A wait for a processor is booked only when it is over, so that of now is not.
+            let little = ran.is_some_and(|ran| ran < lasted / 2);
+            if little && shard.thread.is_runnable() == Some(true) {
+                return true;
+            }
             self.reported = true;
             shard.remote.meter().turns.stalls.bump();
             self.report(shard, now, |left_out| Stall {
@@ -223,7 +234,7 @@ impl Memory {
                 name: crate::task::name_of(task),
                 location,
                 lasted,
-                on_cpu: spent.map(|spent| spent.ran),
+                on_cpu: ran,
                 left_out,
                 backtrace: shard.backtrace(sight),
             });

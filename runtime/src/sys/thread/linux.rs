@@ -21,6 +21,15 @@ impl ThreadId {
         self.0
     }
 
+    /// Whether it runs or could run, and does not sleep; none where the thread is gone.
+    pub(crate) fn is_runnable(self) -> Option<bool> {
+        let path = format!("/proc/self/task/{}/stat", self.0);
+        let text = fs::read_to_string(path).ok()?;
+        // The name before it may hold anything, brackets among them.
+        let (_, rest) = text.rsplit_once(')')?;
+        Some(rest.trim_start().starts_with('R'))
+    }
+
     /// Its accounts; none where the kernel keeps none, or the thread is gone.
     pub(crate) fn accounts(self) -> Option<Accounts> {
         let path = format!("/proc/self/task/{}/schedstat", self.0);

@@ -29,6 +29,22 @@ mod tests {
     use super::ThreadId;
 
     #[test]
+    fn a_thread_that_waits_is_told_from_one_that_could_run() {
+        assert_eq!(ThreadId::current().is_runnable(), Some(true));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            tell.send(ThreadId::current()).expect("the test listens");
+            wait.recv().is_err()
+        });
+        let id = told.recv().expect("it has a number");
+        while id.is_runnable() != Some(false) {}
+        drop(go);
+        assert!(thread.join().expect("it ends"));
+        while id.is_runnable().is_some() {}
+    }
+
+    #[test]
     fn a_thread_that_computes_is_seen_to_run() {
         let thread = ThreadId::current();
         let before = thread.accounts().expect("Linux accounts for its threads");

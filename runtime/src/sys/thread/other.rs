@@ -12,6 +12,12 @@ impl ThreadId {
         Self
     }
 
+    /// Nobody knows.
+    #[expect(clippy::unused_self, reason = "elsewhere it names the thread")]
+    pub(crate) fn is_runnable(self) -> Option<bool> {
+        None
+    }
+
     /// No accounts.
     #[expect(clippy::unused_self, reason = "elsewhere it names the thread")]
     pub(crate) fn accounts(self) -> Option<Accounts> {
