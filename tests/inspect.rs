@@ -242,3 +242,162 @@ mod dumps {
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     }
 }
+
+#[cfg(unix)]
+mod sockets {
+    use std::fs;
+    use std::io::{BufRead, BufReader, ErrorKind, Write};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::time::Duration;
+
+    use annulet::inspect::{Server, serve};
+    use annulet::spawn_named;
+    use serde_json::Value;
+    use std::future::pending;
+
+    use super::{hold_up, two};
+
+    fn socket(in_folder: &tempfile::TempDir) -> (std::path::PathBuf, Server) {
+        let path = in_folder.path().join("inspect.sock");
+        let server = serve(&path).expect("it listens");
+        (path, server)
+    }
+
+    /// The next line that a client hears.
+    fn line(of: &mut BufReader<UnixStream>) -> String {
+        let mut line = String::new();
+        of.read_line(&mut line).expect("an answer");
+        line
+    }
+
+    fn ask(client: &mut BufReader<UnixStream>, what: &str) -> String {
+        writeln!(client.get_mut(), "{what}").expect("it listens");
+        line(client)
+    }
+
+    fn client(path: &std::path::Path) -> BufReader<UnixStream> {
+        BufReader::new(UnixStream::connect(path).expect("it listens"))
+    }
+
+    #[test]
+    fn a_client_sees_shards_and_tasks_as_json_even_while_one_is_stuck() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, _server) = socket(&folder);
+        let shards = two();
+        let ready = shards.run(|| async {
+            drop(spawn_named("quote \" and \\", pending::<()>()));
+            annulet::time::sleep(Duration::from_millis(1)).await;
+        });
+        ready.expect("no panic");
+        let go = hold_up(&shards, 1, "who is stuck here");
+        let mut client = client(&path);
+        let snapshot: Value = serde_json::from_str(&ask(&mut client, "json")).expect("JSON");
+        assert_eq!(snapshot["process"], std::process::id());
+        let list = snapshot["shards"].as_array().expect("a list");
+        let named = |name: &str| {
+            list.iter().find_map(|shard| {
+                let tasks = shard["tasks"].as_array()?;
+                Some((shard, tasks.iter().find(|task| task["name"] == name)?))
+            })
+        };
+        let (shard, task) = named("quote \" and \\").expect("it is listed");
+        assert_eq!(task["state"], "waiting");
+        assert!(
+            task["location"]
+                .as_str()
+                .expect("text")
+                .contains("inspect.rs")
+        );
+        assert!(shard["task"]["polls"].as_u64().expect("a number") > 0);
+        let late = &shard["timer_lateness"];
+        let counts = late["buckets"].as_array().expect("a list").iter();
+        let counts = counts.map(|bucket| bucket[1].as_u64().expect("a number"));
+        assert_eq!(counts.sum::<u64>(), 1, "{late}");
+        let mut stuck = list.iter().filter(|shard| {
+            let running = &shard["unanswered"]["running"];
+            running["name"] == "who is stuck here" && running["all_the_while"] == true
+        });
+        let stuck = stuck.next().expect("it is shown");
+        assert!(stuck["tasks"].is_null() && stuck["loop"]["ticks"].is_u64());
+        drop(go);
+    }
+
+    #[test]
+    fn a_client_may_ask_for_text_and_for_metrics_and_for_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, _server) = socket(&folder);
+        let _shards = two();
+        let mut client = client(&path);
+        assert!(ask(&mut client, "text").contains("in process"));
+        while line(&mut client) != "\n" {}
+        assert!(ask(&mut client, "prometheus").starts_with("# HELP "));
+        while line(&mut client) != "\n" {}
+        assert!(ask(&mut client, "tea").contains("error"));
+    }
+
+    #[test]
+    fn the_socket_is_its_users_alone_and_goes_with_the_server() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, server) = socket(&folder);
+        let mode = fs::metadata(&path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let error = serve(&path).expect_err("it is taken");
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+        let mut open = client(&path);
+        assert!(ask(&mut open, "tea").contains("error"));
+        drop(server);
+        assert!(!path.exists());
+        assert_eq!(line(&mut open), "", "its clients see the end");
+    }
+
+    #[test]
+    fn a_socket_that_nobody_listens_to_is_replaced_and_nothing_else_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("inspect.sock");
+        drop(UnixListener::bind(&path).expect("a socket"));
+        let server = serve(&path).expect("it is replaced");
+        assert!(ask(&mut client(&path), "json").starts_with("{\"version\":1,"));
+        // What another has put in its place is not the server's to remove.
+        fs::remove_file(&path).expect("removed");
+        fs::write(&path, "mine").expect("written");
+        drop(server);
+        assert_eq!(fs::read(&path).expect("it is there"), b"mine");
+        let error = serve(&path).expect_err("it is no socket");
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+        assert!(error.to_string().contains("inspect.sock"), "{error}");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_an_error_that_says_so() {
+        let path = format!("/tmp/{}", "x".repeat(200));
+        let error = serve(&path).expect_err("it is too long");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("205 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_ninth_client_is_turned_away_until_another_leaves() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, _server) = socket(&folder);
+        let mut clients: Vec<_> = (0..8).map(|_| client(&path)).collect();
+        for client in &mut clients {
+            assert!(ask(client, "tea").contains("ask for"));
+        }
+        let mut ninth = client(&path);
+        assert!(line(&mut ninth).contains("too many"));
+        assert_eq!(line(&mut ninth), "");
+        clients.pop();
+        // Its thread may take a moment to see that it is gone.
+        while line(&mut {
+            let mut client = client(&path);
+            let _refused = writeln!(client.get_mut(), "tea");
+            client
+        })
+        .contains("too many")
+        {}
+    }
+}
