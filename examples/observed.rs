@@ -1,0 +1,61 @@
+//! A program that lets itself be looked at.
+//!
+//! Teaches: names of tasks, `inspect::serve` and what `annulet-top` shows, the dump on a signal, and
+//! Prometheus text. With an argument, the path of a socket, it works until it is interrupted:
+//! `cargo run --example observed -- /tmp/observed.sock`, then `annulet-top /tmp/observed.sock`.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use annulet::time::sleep;
+use annulet::{Builder, spawn_named};
+
+/// Computes for a while, again and again.
+async fn worker(load: Duration) {
+    loop {
+        sleep(Duration::from_millis(10)).await;
+        let started = Instant::now();
+        while started.elapsed() < load {}
+    }
+}
+
+fn main() -> io::Result<()> {
+    let path = std::env::args_os().nth(1);
+    let stays = path.is_some();
+    let path = path.map_or_else(
+        || std::env::temp_dir().join(format!("observed-{}.sock", std::process::id())),
+        Into::into,
+    );
+    let server = annulet::inspect::serve(&path)?;
+    #[cfg(unix)]
+    annulet::inspect::dump_on(annulet::signal::unix::SignalKind::user_defined1())?;
+
+    let shards = Builder::new().shards(2).start()?;
+    let end = shards.run(move || async move {
+        let started = annulet::for_each_shard(|shard| async move {
+            for number in 1..=3 {
+                let load = Duration::from_micros(200 * number) * if shard.0 == 0 { 1 } else { 3 };
+                drop(spawn_named(&format!("worker {number}"), worker(load)));
+            }
+        });
+        started.await.map_err(io::Error::other)?;
+        if stays {
+            annulet::signal::shutdown()?.await;
+        } else {
+            sleep(Duration::from_millis(200)).await;
+            // Shards answer in turn, so the one that asks must not wait for them itself.
+            let snapshot =
+                annulet::spawn_blocking(|| annulet::inspect::snapshot(Duration::from_secs(1)));
+            let snapshot = snapshot.await.map_err(io::Error::other)?;
+            let mut out = io::stdout();
+            writeln!(out, "{snapshot}\n")?;
+            let metrics = snapshot.prometheus();
+            for line in metrics.lines().filter(|line| line.contains("busy_seconds")) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        Ok::<(), io::Error>(())
+    });
+    drop(server);
+    end.map_err(io::Error::other)?
+}
