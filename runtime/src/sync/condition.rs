@@ -13,9 +13,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::kind::Kind;
+use super::look::wake;
 use super::mutex::{Lock, Mutex, MutexGuard};
 use super::turn::{Queued, Standing, leave, poll_turn};
-use super::waiters::{Place, WaitQueue, Wakes, wake};
+use super::waiters::{Place, WaitQueue, Wakes};
 use crate::task::{Wait, waiting};
 
 /// Lets those who hold a [`Mutex`] wait until what it guards has changed.

@@ -116,6 +116,7 @@ pub mod watch;
 
 mod barrier;
 mod block;
+mod blocking;
 mod cancellation;
 mod condition;
 mod event;

@@ -10,8 +10,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::kind::Kind;
+use super::look::wake;
 use super::turn::{Queued, Standing, leave, poll_turn};
-use super::waiters::{Place, WaitQueue, wake};
+use super::waiters::{Place, WaitQueue};
 use crate::task::{Wait, waiting};
 
 /// A value for one task at a time, which may hold it across an await.

@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::kind::Kind;
+use super::look::wake;
 use super::turn::{Queued, Standing, leave, poll_turn};
-use super::waiters::{Place, WaitQueue, Wakes, wake};
+use super::waiters::{Place, WaitQueue, Wakes};
 use crate::task::{Wait, waiting};
 
 /// Wakes one task or all that wait. The building block of things that wait for a condition of their own.

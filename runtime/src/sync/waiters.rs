@@ -272,14 +272,6 @@ impl Wakes {
     }
 }
 
-/// Wakes, if there is somebody. A waker that panics is its own affair.
-#[inline]
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        discard_panic(|| waker.wake());
-    }
-}
-
 impl Extend<Waker> for Wakes {
     fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
         wakers.into_iter().for_each(|waker| self.push(waker));

@@ -3,6 +3,7 @@
 
 mod asyncio_locks;
 mod barrier;
+mod blocking;
 mod cancellation;
 mod condition;
 mod event;
