@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use super::error::ChildError;
 use crate::panics::{contain, discard_panic};
-use crate::task::TaskMeta;
+use crate::task::{TaskMeta, Wait, waiting as says_waiting};
 
 enum State<T> {
     /// The child runs.
@@ -165,6 +165,7 @@ impl<T> Future for Child<T> {
         let before = waiting.replace(waker);
         drop(state);
         drop(before);
+        says_waiting(Wait::Join);
         Poll::Pending
     }
 }

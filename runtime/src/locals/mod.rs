@@ -83,8 +83,8 @@ macro_rules! task_local {
     ($($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty;)*) => {
         $(
             $(#[$attribute])*
-            $visibility static $name: $crate::LocalKey<$type> =
-                $crate::LocalKey::__new(::core::stringify!($name));
+            $visibility static $name: $crate::locals::LocalKey<$type> =
+                $crate::locals::LocalKey::__new(::core::stringify!($name));
         )*
     };
 }

@@ -1,12 +1,16 @@
 //! Tests of tasks that belong together, in virtual time: an hour takes no time, and all goes the
 //! same way every time.
 
+mod calls;
 mod cancel;
+mod deadlines;
 mod failures;
 mod groups;
 mod panics;
+mod random;
 mod scopes;
 mod sets;
+mod shields;
 mod waits;
 
 use std::cell::{Cell, RefCell};
