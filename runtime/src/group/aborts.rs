@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 /// How many aborts may lie within each other before the next has to wait.
-const DEPTH_MAX: usize = 32;
+const DEPTH_MAX: usize = 16;
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
