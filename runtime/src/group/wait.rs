@@ -242,8 +242,15 @@ impl<T, C: Condition<T>> Future for Wait<'_, T, C> {
         }
         this.state = State::Over;
         this.timer = None;
-        this.put_back();
         let mut done = mem::take(&mut this.done);
+        // Some may have ended that the queue has not come to.
+        for waited in mem::take(&mut this.waiting) {
+            match waited.0 {
+                Some(task) if task.is_finished() => done.push((task, waited.1)),
+                task => this.waiting.push(Waited(task, waited.1)),
+            }
+        }
+        this.put_back();
         done.sort_unstable_by_key(|(_, place)| *place);
         Poll::Ready(done.into_iter().map(|(task, _)| task).collect())
     }
