@@ -11,6 +11,7 @@ mod random;
 mod scopes;
 mod sets;
 mod shields;
+mod tasks;
 mod waits;
 
 use std::cell::{Cell, RefCell};
