@@ -357,3 +357,35 @@ fn a_group_in_a_scope_whose_deadline_comes_is_dropped_with_its_failures() {
         assert!(run.await.is_err_and(Cancelled::is_deadline));
     });
 }
+
+#[test]
+fn a_cancel_that_comes_with_a_failure_goes_on_to_the_next_scope() {
+    block_on(async {
+        // In clean-up, and in the same turn as the cancel.
+        for at_once in [false, true] {
+            let task = spawn(async move {
+                let scope = CancelScope::new();
+                let run = scope.run(async move {
+                    let ended = TaskGroup::scope(async |group| {
+                        if at_once {
+                            group.spawn(fail_after(5, "child"));
+                        } else {
+                            group.spawn(fail_at_the_end("child"));
+                        }
+                        pending::<Result<(), _>>().await
+                    });
+                    let error = ended.await.expect_err("a child fails");
+                    assert_eq!(errors(&error), ["child"]);
+                    // The failure is dealt with; that the task is to end is not forgotten.
+                    wait_seconds(100).await;
+                });
+                run.await.map_err(Cancelled::cause)
+            });
+            let watch = Watch::start();
+            wait_seconds(5).await;
+            task.cancel();
+            let ended = task.await.expect("not aborted");
+            assert_eq!((ended, watch.seconds()), (Err(CancelCause::Task), 5));
+        }
+    });
+}

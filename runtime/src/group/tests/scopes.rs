@@ -469,3 +469,20 @@ fn a_scope_works_where_no_task_is() {
     let polled = run.as_mut().poll(&mut cx);
     assert!(matches!(polled, std::task::Poll::Ready(Err(_))));
 }
+
+#[test]
+fn a_deadline_moved_before_the_first_run_counts() {
+    block_on(async {
+        let watch = Watch::start();
+        let scope = CancelScope::with_timeout(seconds(1));
+        assert!(scope.reschedule(Some(now() + seconds(5))));
+        wait_seconds(2).await;
+        assert!(scope.run(pending::<()>()).await.is_err());
+        assert_eq!(watch.seconds(), 5);
+        // And between two runs.
+        let scope = CancelScope::with_timeout(seconds(1));
+        assert_eq!(scope.run(ready(1)).await, Ok(1));
+        assert!(scope.reschedule(None));
+        assert_eq!(scope.run(wait_seconds(10)).await, Ok(()));
+    });
+}
