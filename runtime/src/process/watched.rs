@@ -142,7 +142,6 @@ impl Drop for Watched {
 mod tests {
     use std::future::poll_fn;
     use std::process::Command;
-    use std::time::{Duration, Instant};
 
     use super::Watched;
     use crate::Builder;
@@ -186,9 +185,9 @@ mod tests {
         let child = Command::new("sleep").arg("0.05").spawn().expect("a child");
         let number = child.id();
         drop(Watched::start(child).expect("a thread"));
-        let patience = Instant::now() + Duration::from_secs(20);
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while std::path::Path::new(&format!("/proc/{number}")).exists() {
-            assert!(Instant::now() < patience, "it is still there");
+            assert!(std::time::Instant::now() < patience, "it is still there");
             std::thread::yield_now();
         }
     }
