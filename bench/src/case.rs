@@ -163,6 +163,9 @@ pub enum Basis {
     CpuPerOperation,
     /// Elapsed time per operation: where the contender does nothing but the work.
     TimePerOperation,
+    /// Median latency: where two sides wait for each other, so that whatever else the machine does
+    /// to either falls on the mean.
+    MedianLatency,
 }
 
 /// A group of cases, printed as one table.
@@ -193,7 +196,7 @@ impl Work {
                 "ping_pong",
                 "round trip",
                 Some("latency"),
-                Basis::TimePerOperation,
+                Basis::MedianLatency,
             ),
             Self::Blocking(_) => ("blocking", "call", None, Basis::TimePerOperation),
             Self::Memory(_) => ("memory", "task", None, Basis::TimePerOperation),

@@ -123,7 +123,7 @@ fn columns(family: Family) -> Vec<Column> {
         Basis::CpuPerOperation => {
             columns.push(column(format!("CPU µs/{op}"), "cpu_ns_per_op", 1e3));
         }
-        Basis::TimePerOperation => {
+        Basis::TimePerOperation | Basis::MedianLatency => {
             columns.push(column(format!("ns/{op}"), "ns_per_op", 1.0));
             columns.push(column(format!("CPU ns/{op}"), "cpu_ns_per_op", 1.0));
         }
@@ -223,6 +223,7 @@ fn ratio(row: &Outcome, rows: &[&Outcome], basis: Basis) -> String {
     let figure = match basis {
         Basis::CpuPerOperation => "cpu_ns_per_op",
         Basis::TimePerOperation => "ns_per_op",
+        Basis::MedianLatency => "p50_ns",
     };
     let floor = rows
         .iter()

@@ -3,12 +3,10 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use annulet::sync::shared::mpsc;
-use annulet::{Context, Handle, Runtime, spawn, spawn_blocking, time};
+use annulet::sync::shared::{mpsc, oneshot};
+use annulet::{Context, Handle, Runtime, spawn, spawn_blocking};
 
 use super::syscalls;
 use crate::case::Road;
@@ -23,19 +21,16 @@ pub(super) fn ping_pong(
     recorder: Recorder,
 ) -> io::Result<Figures> {
     let (tell, told) = std::sync::mpsc::channel::<Handle>();
-    let stop = Arc::new(AtomicBool::new(false));
+    // No timer on either side: an idle shard without one asks the kernel for nothing but the wait.
+    let (stop, stopped) = oneshot::channel::<()>();
     let here = runtime()?;
     std::thread::scope(|scope| {
-        let other = scope.spawn(|| {
+        let other = scope.spawn(move || {
             machine::pin_to(other_cpu);
             let there = runtime()?;
             // The first side may have failed and gone.
             let _gone = tell.send(there.handle());
-            there.block_on(async {
-                while !stop.load(Ordering::Relaxed) {
-                    time::sleep(Duration::from_millis(20)).await;
-                }
-            });
+            let _dropped = there.block_on(stopped);
             Ok::<(), io::Error>(())
         });
         let figures = match told.recv() {
@@ -47,7 +42,7 @@ pub(super) fn ping_pong(
             }),
             Err(gone) => Err(io::Error::other(gone)),
         };
-        stop.store(true, Ordering::Relaxed);
+        drop(stop);
         match other.join() {
             Ok(ended) => ended.and(figures),
             Err(_panic) => Err(io::Error::other("the other side panicked")),
