@@ -103,6 +103,10 @@ pub async fn sleeps_slept(times: usize) {
 }
 
 /// Sends so many messages from one task to another, through a channel of one shard.
+///
+/// # Panics
+///
+/// If a message is lost.
 pub async fn messages_within(times: usize) {
     let (sender, mut receiver) = mpsc::bounded(128);
     let sending = spawn(async move {
@@ -115,6 +119,10 @@ pub async fn messages_within(times: usize) {
 }
 
 /// As [`messages_within`], through a channel that could be between two shards.
+///
+/// # Panics
+///
+/// If a message is lost.
 pub async fn messages_between(times: usize) {
     let (sender, mut receiver) = shared::mpsc::bounded(128);
     let sending = spawn(async move {
@@ -190,11 +198,10 @@ impl Default for Sleepers {
 /// A runtime whose pool has one thread, which is stuck: calls are queued and none is run.
 #[derive(Debug)]
 pub struct Paused {
-    runtime: Runtime,
     queued: Vec<BlockingHandle<()>>,
-    _stuck: BlockingHandle<()>,
-    /// Dropped last: the end of this is the end of the call that the thread is stuck in.
+    /// The end of this is the end of the call that the thread is stuck in.
     _release: Sender<()>,
+    runtime: Runtime,
 }
 
 impl Paused {
@@ -213,18 +220,18 @@ impl Paused {
         let runtime = builder().pool(pool).build().expect("a runtime");
         let (release, wait): (Sender<()>, Receiver<()>) = channel();
         let (tell, told) = channel();
-        let stuck = runtime.block_on(async move {
-            spawn_blocking(move || {
+        runtime.block_on(async {
+            let stuck = spawn_blocking(move || {
                 tell.send(()).expect("somebody waits");
                 // An error when the other end goes, which is what it waits for.
                 let _gone = wait.recv();
-            })
+            });
+            stuck.detach();
         });
         told.recv().expect("the thread has begun");
         Self {
             runtime,
             queued: Vec::with_capacity(TIMES),
-            _stuck: stuck,
             _release: release,
         }
     }
