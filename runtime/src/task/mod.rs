@@ -102,6 +102,7 @@ mod remote;
 mod running;
 mod sleep;
 mod state;
+mod trace;
 mod unhandled;
 mod wait;
 mod waker;

@@ -26,9 +26,11 @@ use std::task::{Context, Poll, Waker};
 use super::cells::Class;
 use super::error::JoinError;
 use super::header::{Header, Task, VTable};
+use super::meta::TaskId;
 use super::names::Name;
 use super::owner::OwnerRef;
 use super::state::{JOIN_INTEREST, OUTPUT};
+use super::trace;
 use super::waker;
 use crate::panics::{Payload, contain};
 
@@ -60,7 +62,25 @@ pub(super) unsafe fn allocate<F: Future>(
     location: &'static Location<'static>,
 ) -> Task {
     let id = owner.next_id();
+    let future = trace::wrap(future, id, name, location);
     let name = name.map(|name| Box::new(Name::new(id, name)));
+    // SAFETY: as the caller says; the wrapper borrows nothing more.
+    unsafe { allocate_cell(owner, future, id, name, location) }
+}
+
+/// Allocates the cell.
+///
+/// # Safety
+///
+/// As for [`allocate`].
+#[inline]
+unsafe fn allocate_cell<F: Future>(
+    owner: OwnerRef,
+    future: F,
+    id: TaskId,
+    name: Option<Box<Name>>,
+    location: &'static Location<'static>,
+) -> Task {
     let now = owner.local().meter.now();
     let cell = owner
         .local()

@@ -22,6 +22,7 @@ use super::header::{Header, Task};
 use super::meta::TaskId;
 use super::owner;
 use super::refs;
+use super::trace::{ON, WakerOp, wake_event};
 use crate::shim::proven;
 
 static WAKER_VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
@@ -70,9 +71,24 @@ pub(crate) fn task_of(waker: &Waker) -> Option<TaskId> {
     Some(unsafe { header.as_ref() }.id)
 }
 
+/// Tells whoever traces what is done with a waker.
+///
+/// # Safety
+///
+/// The caller has a reference to the cell.
+#[inline]
+unsafe fn trace(header: NonNull<Header>, op: WakerOp) {
+    if ON {
+        // SAFETY: the caller's reference keeps the cell, and the id never changes.
+        wake_event(unsafe { header.as_ref() }.id, op);
+    }
+}
+
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: std calls this with a waker's data only, here and below.
     let header = unsafe { header_of(data) };
+    // SAFETY: the waker being cloned has a reference, or was lent by a poll, which has the list's.
+    unsafe { trace(header, WakerOp::Clone) };
     // SAFETY: the waker being cloned has a reference, or was lent by a poll, which has the list's.
     match unsafe { local_task(header) } {
         Some(task) => task.retain(),
@@ -86,6 +102,19 @@ unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: see `clone`.
     let header = unsafe { header_of(data) };
     // SAFETY: see `clone`.
+    unsafe { trace(header, WakerOp::WakeByRef) };
+    // SAFETY: see `clone`.
+    unsafe { wake_task(header) };
+}
+
+/// Wakes the task.
+///
+/// # Safety
+///
+/// The caller has a reference to the cell, and keeps it until this returns.
+#[inline]
+unsafe fn wake_task(header: NonNull<Header>) {
+    // SAFETY: see `clone`.
     match unsafe { local_task(header) } {
         Some(task) => task.schedule(),
         // SAFETY: as above.
@@ -96,16 +125,33 @@ unsafe fn wake_by_ref(data: *const ()) {
 unsafe fn wake(data: *const ()) {
     // The reference is given up last, not handed to the inbox: it keeps the owner until the owner
     // is unparked.
+    // SAFETY: see `clone`.
+    let header = unsafe { header_of(data) };
     // SAFETY: this waker is still whole.
-    unsafe { wake_by_ref(data) };
+    unsafe { trace(header, WakerOp::Wake) };
+    // SAFETY: as above.
+    unsafe { wake_task(header) };
     // SAFETY: std gives up the waker by this call.
-    unsafe { drop_waker(data) };
+    unsafe { give_up(header) };
 }
 
 unsafe fn drop_waker(data: *const ()) {
     // SAFETY: see `clone`.
     let header = unsafe { header_of(data) };
     // SAFETY: the waker being dropped has a reference until below.
+    unsafe { trace(header, WakerOp::Drop) };
+    // SAFETY: std gives up the waker by this call.
+    unsafe { give_up(header) };
+}
+
+/// Gives up the reference of a waker.
+///
+/// # Safety
+///
+/// The reference is the caller's, and is used no more.
+#[inline]
+unsafe fn give_up(header: NonNull<Header>) {
+    // SAFETY: the caller has a reference until below.
     match unsafe { local_task(header) } {
         Some(task) => task.release(),
         // SAFETY: this is the end of the waker's reference.

@@ -17,6 +17,7 @@ impl ThreadId {
     }
 
     /// The system's number for it.
+    #[cfg(feature = "backtrace")]
     pub(crate) fn number(self) -> i32 {
         self.0
     }
