@@ -34,11 +34,12 @@ use super::trace;
 use super::waker;
 use crate::panics::{Payload, contain};
 
-/// What a cell holds beside its header.
-enum Stage<F: Future> {
-    Future(F),
-    Output(Result<F::Output, JoinError>),
-    Empty,
+/// What a cell holds beside its header. The state says what that is (Invariant 1), so that a task costs
+/// its header and not a tag more; and either lies at its start.
+#[repr(C)]
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
 /// See the [module](self).
@@ -94,7 +95,11 @@ unsafe fn allocate_cell<F: Future>(
     // SAFETY: as above.
     let stage = unsafe { &raw mut (*cell.as_ptr()).stage };
     // SAFETY: as above.
-    unsafe { stage.write(UnsafeCell::new(Stage::Future(future))) };
+    unsafe {
+        stage.write(UnsafeCell::new(Stage {
+            future: ManuallyDrop::new(future),
+        }))
+    };
     // SAFETY: this is the owner's thread, as the caller says, and the pointer is to all of the cell.
     unsafe { Task::from_raw(cell.cast()) }
 }
@@ -134,10 +139,8 @@ unsafe fn stage<F: Future>(task: Task) -> *mut Stage<F> {
 unsafe fn poll<F: Future>(task: Task) -> bool {
     // SAFETY: this function is in the vtable of an `F` alone.
     let stage = unsafe { stage::<F>(task) };
-    // SAFETY: RUNNING makes the stage ours (Invariant 1), and nothing else refers to it.
-    let Stage::Future(future) = (unsafe { &mut *stage }) else {
-        unreachable!("a task that is not complete has its future");
-    };
+    // SAFETY: a task that is RUNNING has its future, which is ours meanwhile (Invariant 1).
+    let future: &mut F = unsafe { &mut *stage.cast::<F>() };
     // SAFETY: the future stays where it is until it is dropped (Invariant 2).
     let future = unsafe { Pin::new_unchecked(future) };
     // SAFETY: the list of live tasks keeps the cell for as long as this poll, and the waker is not
@@ -179,9 +182,9 @@ unsafe fn drop_future<F: Future>(task: Task) -> Result<(), Payload> {
     // SAFETY: the caller says so.
     let stage = unsafe { stage::<F>(task) };
     contain(|| {
-        // SAFETY: whoever sets COMPLETE has the stage for itself (Invariant 1). The assignment
-        // drops the future in place, and empties the stage even if that panics.
-        unsafe { *stage = Stage::Empty };
+        // SAFETY: whoever sets COMPLETE has the stage for itself, with the future in it, which is
+        // nobody's from here on, even if its drop panics (Invariant 1).
+        unsafe { stage.cast::<F>().drop_in_place() };
     })
 }
 
@@ -198,7 +201,11 @@ unsafe fn store<F: Future>(task: Task, result: Result<F::Output, JoinError>) {
     // SAFETY: the caller says so.
     let stage = unsafe { stage::<F>(task) };
     // SAFETY: the stage is still the caller's, and empty, so there is nothing to drop in it.
-    unsafe { stage.write(Stage::Output(result)) };
+    unsafe {
+        stage.write(Stage {
+            output: ManuallyDrop::new(result),
+        })
+    };
     task.state.set(OUTPUT);
 }
 
@@ -222,11 +229,9 @@ fn discard<T>(task: Task, result: Result<T, JoinError>) {
 unsafe fn output<F: Future>(task: Task) -> Result<F::Output, JoinError> {
     // SAFETY: the caller says so.
     let stage = unsafe { stage::<F>(task) };
-    // SAFETY: whoever clears OUTPUT has the stage for itself (Invariant 1).
-    let Stage::Output(output) = (unsafe { stage.replace(Stage::Empty) }) else {
-        unreachable!("OUTPUT says that there is one");
-    };
-    output
+    // SAFETY: whoever clears OUTPUT has the stage for itself, with the output in it, which is nobody
+    // else's from here on (Invariant 1).
+    unsafe { stage.cast::<Result<F::Output, JoinError>>().read() }
 }
 
 /// See [`VTable::take_output`].
@@ -241,12 +246,9 @@ unsafe fn take_output<F: Future>(task: Task, to: *mut ()) {
 unsafe fn peek_output<F: Future>(task: Task) -> *const () {
     // SAFETY: this function is in the vtable of an `F` alone.
     let stage = unsafe { stage::<F>(task) };
-    // SAFETY: OUTPUT stays set meanwhile, as the caller says, so nobody writes the stage
+    // OUTPUT stays set meanwhile, as the caller says, so the output is there and nobody writes the stage
     // (Invariant 1).
-    match unsafe { &*stage } {
-        Stage::Output(output) => std::ptr::from_ref(output).cast(),
-        Stage::Future(_) | Stage::Empty => unreachable!("OUTPUT says that there is one"),
-    }
+    stage.cast_const().cast()
 }
 
 /// See [`VTable::drop_output`].

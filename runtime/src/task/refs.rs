@@ -171,12 +171,17 @@ unsafe fn free_merged(header: NonNull<Header>) {
 #[inline]
 unsafe fn close(header: NonNull<Header>) -> Class {
     // SAFETY: nobody else uses the cell, so the caller may.
-    let class = unsafe {
+    let (class, named) = unsafe {
         let header = header.as_ref();
         header.witness.freed();
-        header.vtable.class
+        // Gone with the join handle, or woken at completion.
+        debug_assert!(header.join_waker.take().is_none(), "somebody waits for it");
+        (header.vtable.class, header.name.is_some())
     };
-    // SAFETY: the caller says so. An empty stage has nothing to drop.
-    unsafe { header.drop_in_place() };
+    // Beside the name nothing in a header has a drop to speak of, and an empty stage has nothing.
+    if named {
+        // SAFETY: the caller says so.
+        unsafe { header.drop_in_place() };
+    }
     class
 }
