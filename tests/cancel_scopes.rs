@@ -149,7 +149,7 @@ fn tasks_of_another_shard_that_have_no_scope_are_aborted_by_a_cancel() {
     let ended = shards.run(|| async {
         let other = annulet::ShardId(1);
         // Before it has run, or while it waits.
-        let early = annulet::spawn_on(other, || pending::<()>());
+        let early = annulet::spawn_on(other, pending::<()>);
         early.cancel();
         let early = early.await.expect_err("aborted");
         let begun = Arc::new(AtomicBool::new(false));

@@ -278,7 +278,7 @@ fn a_deadline_around_a_group_gives_its_children_time_if_it_is_told_and_none_if_i
         // A group that ends itself at the deadline waits for them.
         let ended = TaskGroup::scope(async |outer| {
             let inner = run_group(&cleaned);
-            outer.spawn(async move { inner.await });
+            outer.spawn(inner);
             let ends = outer.clone();
             sleep(seconds(1)).await;
             ends.cancel();

@@ -208,7 +208,12 @@ fn a_handle_shows_its_task() {
 fn a_runtime_that_ends_tells_those_who_hold_handles() {
     let runtime = runtime();
     let drops = Count::default();
-    let task = runtime.block_on(async { waits(&drops) });
+    let guard = drops.on_drop();
+    let task = runtime.spawn(async move {
+        let _guard = guard;
+        pending::<()>().await;
+    });
+    runtime.block_on(yield_now());
     drop(runtime);
     assert_eq!(drops.read(), 1);
     assert!(task.is_finished());
