@@ -44,6 +44,10 @@ pub use drivers::for_each_driver;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../docs/observing.md")]
+struct Observing;
+
 #[cfg(all(doctest, feature = "fs"))]
 #[doc = include_str!("../docs/cancellation.md")]
 struct Cancellation;

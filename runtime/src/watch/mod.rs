@@ -80,8 +80,9 @@ impl Watched {
         if !self.config.backtrace {
             return None;
         }
-        let frames = capture(self.thread)?;
-        (Sight::of(&self.remote) == seen).then(|| frames.into())
+        let place = capture(self.thread)?;
+        // To find the names takes much longer: the poll may be over by then.
+        (Sight::of(&self.remote) == seen).then(|| place.frames().into())
     }
 }
 
