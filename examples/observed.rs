@@ -5,6 +5,7 @@
 //! `cargo run --example observed -- /tmp/observed.sock`, then `annulet-top /tmp/observed.sock`.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use annulet::time::sleep;
@@ -19,16 +20,30 @@ async fn worker(load: Duration) {
     }
 }
 
+/// By `annulet-top` at the socket, for as long as the answer lives; and by `kill -USR1`.
+#[cfg(unix)]
+fn let_others_look(path: &Path) -> io::Result<annulet::inspect::Server> {
+    use annulet::inspect::{dump_on, serve};
+    use annulet::signal::unix::SignalKind;
+
+    dump_on(SignalKind::user_defined1())?;
+    serve(path)
+}
+
+/// There are no such sockets here; the program still sees itself.
+#[cfg(not(unix))]
+fn let_others_look(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 fn main() -> io::Result<()> {
     let path = std::env::args_os().nth(1);
     let stays = path.is_some();
     let path = path.map_or_else(
         || std::env::temp_dir().join(format!("observed-{}.sock", std::process::id())),
-        Into::into,
+        PathBuf::from,
     );
-    let server = annulet::inspect::serve(&path)?;
-    #[cfg(unix)]
-    annulet::inspect::dump_on(annulet::signal::unix::SignalKind::user_defined1())?;
+    let server = let_others_look(&path)?;
 
     let shards = Builder::new().shards(2).start()?;
     let end = shards.run(move || async move {

@@ -1,5 +1,6 @@
 //! What is seen of a process from outside of its shards: snapshots, dumps, backtraces.
 
+#[cfg(unix)]
 mod support {
     pub(crate) mod child;
 }
