@@ -71,6 +71,7 @@ fn main() -> io::Result<()> {
         }
         Ok::<(), io::Error>(())
     });
-    drop(server);
+    // The socket goes with it, after the last look.
+    let _closed = server;
     end.map_err(io::Error::other)?
 }
