@@ -1,8 +1,9 @@
 //! All shards of the process at one time.
 
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::context::try_current;
@@ -16,6 +17,9 @@ use crate::task::{TaskId, TaskInfo, name_of};
 
 /// Questions that a shard has not answered yet, at most: who is stuck for long is asked no more.
 const QUESTIONS_MAX: usize = 8;
+
+/// How long a shard with too many questions has, before it is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// All shards of the process at one time, as far as that can be: see [`snapshot`].
 #[derive(Clone, Debug)]
@@ -92,32 +96,21 @@ pub fn snapshot(patience: Duration) -> Snapshot {
     let members = members();
     let started = Instant::now();
     let own = try_current().ok();
-    let (answer, answers) = mpsc::channel();
     let mut found: Vec<Option<Vec<TaskInfo>>> = vec![None; members.len()];
+    let mut to_ask = Vec::with_capacity(members.len());
     let mut sights = Vec::with_capacity(members.len());
-    let mut missing = 0;
     for (index, member) in members.iter().enumerate() {
         sights.push(sight(member));
         let own = own.as_ref().filter(|own| {
             // A shard has one meter, and a meter one shard.
             Arc::ptr_eq(own.executor.meter(), member.remote.meter())
         });
-        if let Some(own) = own {
-            found[index] = Some(tasks_of(own));
-        } else if ask(member, index, answer.clone()) {
-            missing += 1;
+        match own {
+            Some(own) => found[index] = Some(tasks_of(own)),
+            None => to_ask.push(index),
         }
     }
-    drop(answer);
-    while missing > 0 {
-        let left = patience.saturating_sub(started.elapsed());
-        // An error is the end of the time, or of all shards that were asked.
-        let Ok((index, tasks)) = answers.recv_timeout(left) else {
-            break;
-        };
-        found[index] = Some(tasks);
-        missing -= 1;
-    }
+    ask_all(&members, to_ask, &mut found, started + patience);
     let waited = started.elapsed();
     let shards = members.iter().zip(sights).zip(found);
     let shards = shards.map(|((member, before), tasks)| ShardSnapshot {
@@ -156,21 +149,78 @@ fn running(member: &Member, before: Sight) -> Option<Running> {
     })
 }
 
-/// Asks a shard for its tasks. False if there will be no answer.
-fn ask(member: &Arc<Member>, index: usize, answer: mpsc::Sender<(usize, Vec<TaskInfo>)>) -> bool {
+/// Asks shards for their tasks, and takes their answers until the deadline. A shard that has too many
+/// questions before it is asked once it has answered one.
+fn ask_all(
+    members: &[Arc<Member>],
+    mut to_ask: Vec<usize>,
+    found: &mut [Option<Vec<TaskInfo>>],
+    deadline: Instant,
+) {
+    let (answer, answers) = mpsc::channel();
+    let mut answer = Some(answer);
+    let mut missing = 0;
+    loop {
+        if let Some(sender) = &answer {
+            to_ask.retain(|&index| match ask(&members[index], index, sender) {
+                Asked::Yes => {
+                    missing += 1;
+                    false
+                }
+                Asked::Later => true,
+                Asked::Ended => false,
+            });
+        }
+        let mut wait = deadline.saturating_duration_since(Instant::now());
+        if to_ask.is_empty() {
+            // So that the end of all who were asked is the end of the answers.
+            answer = None;
+        } else {
+            wait = wait.min(ASK_AGAIN_AFTER);
+        }
+        if missing == 0 && to_ask.is_empty() {
+            return;
+        }
+        match answers.recv_timeout(wait) {
+            Ok((index, tasks)) => {
+                found[index] = Some(tasks);
+                missing -= 1;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => return,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// What became of a question.
+enum Asked {
+    Yes,
+    /// There are too many before it.
+    Later,
+    /// The shard has ended.
+    Ended,
+}
+
+/// Asks a shard for its tasks.
+fn ask(member: &Arc<Member>, index: usize, answer: &mpsc::Sender<(usize, Vec<TaskInfo>)>) -> Asked {
     let open = Arc::clone(&member.questions);
     // Relaxed, here and below: a number of questions, which publishes nothing.
     if open.fetch_add(1, Ordering::Relaxed) >= QUESTIONS_MAX {
         open.fetch_sub(1, Ordering::Relaxed);
-        return false;
+        return Asked::Later;
     }
     let question = Question(open);
+    let answer = answer.clone();
     let message = move || {
         // With nobody left who waits, the answer is for nobody.
         let _nobody = answer.send((index, tasks()));
         drop(question);
     };
-    member.remote.send(Box::new(message)).is_ok()
+    match member.remote.send(Box::new(message)) {
+        Ok(()) => Asked::Yes,
+        Err(_never_run) => Asked::Ended,
+    }
 }
 
 /// Counted for as long as a shard has not answered it.
