@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use annulet::net::TcpStream;
-use annulet::{Builder, Finding, Runtime, Stall, spawn, spawn_named, yield_now};
+use annulet::{Builder, Finding, Runtime, Stall, spawn, spawn_named};
 use support::child;
 use support::streams::connected;
 
@@ -40,7 +40,7 @@ fn a_poll_that_sleeps_is_found_however_short_and_one_that_does_not_is_not() {
             let napper = spawn_named("napper", async move { std::thread::park_timeout(nap) });
             let fair = spawn_named("fair", async {
                 let sum: u64 = (0..1_000).fold(0, |sum, i| std::hint::black_box(sum + i));
-                yield_now().await;
+                annulet::yield_now().await;
                 sum
             });
             napper.await.expect("it ends");

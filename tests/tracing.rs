@@ -186,7 +186,10 @@ fn each_use_of_a_waker_is_an_event_of_its_task() {
                         step += 1;
                         match step {
                             1 => cx.waker().wake_by_ref(),
-                            2 => cx.waker().clone().wake(),
+                            2 => {
+                                let waker = cx.waker().clone();
+                                waker.wake();
+                            }
                             3 => {
                                 let spare = cx.waker().clone();
                                 cx.waker().wake_by_ref();

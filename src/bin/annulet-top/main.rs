@@ -44,7 +44,6 @@ Exit code: 0; 1 if there is no answer; 2 for a mistake in the call.
 
 /// What is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(unix), expect(dead_code, reason = "there is no socket to read"))]
 enum Mode {
     Screen,
     Once,

@@ -387,9 +387,9 @@ pub(crate) fn brief(time: Duration) -> String {
     match ns {
         0 => "-".to_owned(),
         1..1_000 => format!("{ns}ns"),
-        ..1_000_000 => format!("{:.1}µs", time.as_secs_f64() * 1e6),
-        ..1_000_000_000 => format!("{:.1}ms", time.as_secs_f64() * 1e3),
-        ..60_000_000_000 => format!("{:.1}s", time.as_secs_f64()),
+        1_000..1_000_000 => format!("{:.1}µs", time.as_secs_f64() * 1e6),
+        1_000_000..1_000_000_000 => format!("{:.1}ms", time.as_secs_f64() * 1e3),
+        1_000_000_000..60_000_000_000 => format!("{:.1}s", time.as_secs_f64()),
         _ => {
             let seconds = time.as_secs();
             format!("{}m{:02}s", seconds / 60, seconds % 60)

@@ -246,11 +246,11 @@ fn shard_table(interval: &Interval, cells: Vec<[String; 9]>) -> Table<'static> {
             };
             Row::new(cells).style(style)
         });
-    // What has a least width gives way last.
+    // The name gives way last, and takes what is left over.
     let widths = [
         Constraint::Min(10),
         Constraint::Length(6),
-        Constraint::Min(5),
+        Constraint::Length(5),
         Constraint::Length(6),
         Constraint::Length(8),
         Constraint::Length(16),
