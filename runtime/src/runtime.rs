@@ -87,7 +87,6 @@ pub struct Runtime {
     booked: Cell<u64>,
     grace: Duration,
     short_waits: Cell<u8>,
-    running: Cell<Option<&'static Location<'static>>>,
     /// Whether the pool ends with this runtime.
     own_pool: bool,
     watched: Option<Arc<Watched>>,
@@ -151,7 +150,6 @@ impl Runtime {
             meter,
             grace: settings.grace,
             short_waits: Cell::new(0),
-            running: Cell::new(None),
             own_pool: false,
             watched,
             debug,
@@ -163,26 +161,25 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// With the future's own panic; if this thread is inside a runtime already; or if the driver
-    /// stops working, or belongs to the parent of this forked process.
+    /// With the future's own panic; if this thread is inside a runtime already, which is told with the
+    /// places of both calls; or if the driver stops working, or belongs to the parent of this forked
+    /// process.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let location = Location::caller();
-        if let Some(outer) = self.running.get() {
-            panic!("block_on at {location} inside block_on of the same runtime at {outer}");
+        if let Some(outer) = RUNNING.get() {
+            panic!(
+                "block_on at {location} inside block_on at {outer}: this thread runs a runtime \
+                 already; await the future instead"
+            );
         }
         assert!(
             crate::context::try_current().is_err(),
-            "block_on at {location} inside another annulet runtime of this thread; await instead"
+            "block_on at {location} inside the end of a runtime of this thread"
         );
-        assert!(
-            !self.context.driver.is_forked(),
-            "block_on at {location}: {}",
-            crate::driver::FORKED
-        );
-        // Marked only now: a call that was refused leaves the runtime as it was.
-        self.running.set(Some(location));
-        let _running = Running(&self.running);
+        // Marked only now: a call that was refused leaves the thread as it was.
+        RUNNING.set(Some(location));
+        let _running = Running;
         let _context = self.context.enter();
         let _timers = self.timers.enter();
         let _driver = self.context.driver.enter();
@@ -392,12 +389,17 @@ impl Runtime {
     }
 }
 
-/// Clears the mark of a running runtime.
-struct Running<'a>(&'a Cell<Option<&'static Location<'static>>>);
+thread_local! {
+    /// Where the runtime that this thread runs was started.
+    static RUNNING: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
+}
 
-impl Drop for Running<'_> {
+/// Clears the mark of a running runtime.
+struct Running;
+
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.set(None);
+        RUNNING.set(None);
     }
 }
 
