@@ -1,17 +1,19 @@
-//! `spawn_blocking`: a call that would stop the shard, on the blocking pool.
+//! `spawn_blocking`: a call that would stop the shard, on the blocking pool; and pools beside that one.
 //!
 //! A call is one allocation, which the pool's queue and the handle share: the closure until somebody takes
 //! it, the result from then on, the waker of whoever waits. The closure is taken out once, by the thread
 //! that runs it or by whoever cancels it; a result is left in any case, "cancelled" if nothing else.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
 
-use crate::context::Context;
+use crate::context::{Context, try_current};
 use crate::panics::{contain, discard_panic};
-use crate::pool::Job;
+use crate::pool::{Job, Pool, PoolConfig};
 use crate::task::JoinError;
 
 /// See the [module](self).
@@ -189,6 +191,18 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    submit(call, |job| {
+        Context::with(|context| context.pool.submit_job(job))
+    })
+}
+
+/// Gives a call to a pool. If that refuses, the answer is "cancelled".
+#[track_caller]
+fn submit<F, T>(call: F, give: impl FnOnce(Arc<dyn Job>) -> io::Result<()>) -> BlockingHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let call = Arc::new(Call(Mutex::new(State {
         call: Some(call),
         result: None,
@@ -196,11 +210,81 @@ where
         unheard: false,
     })));
     let job: Arc<dyn Job> = Arc::clone(&call) as Arc<dyn Job>;
-    if Context::with(|context| context.pool.submit_job(job)).is_err() {
+    if give(job).is_err() {
         call.cancel();
     }
     BlockingHandle {
         call: Some(call),
         detached: false,
+    }
+}
+
+/// A pool of threads of one's own, beside the one of [`spawn_blocking`].
+///
+/// The runtime's pool is for calls that wait, and so it has more threads than there are CPUs. Calls that
+/// compute want as many threads as there are CPUs to spare, and should not stand in the way of files
+/// and lookups: they belong in a pool of their own. One pool serves all shards, and any thread; clones
+/// are the same pool.
+///
+/// With the last clone the pool ends, and waits for nothing: what has not begun is dropped, and its
+/// answer is "cancelled"; what runs, runs on.
+///
+/// # Examples
+///
+/// ```
+/// use annulet_runtime::{BlockingPool, PoolConfig};
+///
+/// # annulet_runtime::Builder::new().build()?.block_on(async {
+/// let crunchers = BlockingPool::new(PoolConfig::with_threads(2));
+/// let sums: Vec<_> = (1..=4_u64)
+///     .map(|part| crunchers.spawn(move || (0..part * 1_000).sum::<u64>()))
+///     .collect();
+/// let mut all = 0;
+/// for sum in sums {
+///     all += sum.await.expect("it neither panics nor is refused");
+/// }
+/// assert_eq!(all, 14_995_000);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct BlockingPool(Pool);
+
+impl BlockingPool {
+    /// A pool, which has no thread before its first call.
+    ///
+    /// Made inside a runtime, its threads may run on the CPUs that the runtime's pool has, and are not
+    /// pinned as a shard is; made elsewhere, on those of the calling thread.
+    #[must_use]
+    pub fn new(config: PoolConfig) -> Self {
+        Self(match try_current() {
+            Ok(context) => context.pool.beside(config),
+            Err(_outside) => Pool::new(config),
+        })
+    }
+
+    /// Runs a call on a thread of this pool, and gives its answer as a future, for whatever task of
+    /// whatever shard.
+    ///
+    /// A panic of the call is carried back as a [`JoinError`]; so is a refusal by a full pool, as
+    /// "cancelled".
+    pub fn spawn<F, T>(&self, call: F) -> BlockingHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        submit(call, |job| self.0.submit_job(job))
+    }
+
+    /// How many threads it has at the moment.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.threads()
+    }
+
+    /// Ends the pool: refuses new calls, drops those that have not begun, and blocks until those that
+    /// run are done, or for `patience` at most. Gives the number of threads that are still at work.
+    pub fn shut_down(&self, patience: Duration) -> usize {
+        self.0.shut_down(patience)
     }
 }

@@ -53,7 +53,7 @@ mod wakers;
 mod watch;
 
 pub use async_fd::AsyncFd;
-pub use blocking::{BlockingHandle, spawn_blocking};
+pub use blocking::{BlockingHandle, BlockingPool, spawn_blocking};
 pub use builder::Builder;
 pub use combine::{join_all, race, race_ok, try_join_all};
 pub use context::{Context, NoRuntime, TaskBuilder, spawn, spawn_named, try_current};

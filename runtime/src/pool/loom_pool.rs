@@ -100,7 +100,7 @@ fn loom_a_job_meets_a_thread_that_retires() {
 fn two_sleepers() -> Pool {
     let pool = pool(2, Duration::MAX);
     submit(&pool, Gate::new().job());
-    while lock(&pool.0.0.crew).idle() < 2 {
+    while lock(&pool.0.shared.crew).idle() < 2 {
         loom::thread::yield_now();
     }
     pool

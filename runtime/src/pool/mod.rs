@@ -97,6 +97,19 @@ pub struct PoolConfig {
     pub keep_alive: Duration,
 }
 
+impl PoolConfig {
+    /// So many threads (at least one) that run jobs as soon as jobs wait, and never more: for calls
+    /// that compute.
+    #[must_use]
+    pub fn with_threads(count: usize) -> Self {
+        Self {
+            threads_core: count,
+            threads_max: count,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for PoolConfig {
     fn default() -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -120,15 +133,28 @@ type Start = dyn Fn(String, Work) -> io::Result<()> + Send + Sync;
 pub(crate) struct Pool(Arc<Handle>);
 
 /// Ends the pool when the last [`Pool`] goes. Threads hold only what is in it.
-struct Handle(Arc<Shared>);
+struct Handle {
+    shared: Arc<Shared>,
+    /// Where its threads may run.
+    cpus: Cpus,
+}
 
 impl Pool {
     /// A pool that has no thread yet.
     pub(crate) fn new(config: PoolConfig) -> Self {
         // Its threads may run where the maker may, not where those who submit are pinned.
-        let cpus = Cpus::of_this_thread();
+        Self::on(config, Cpus::of_this_thread())
+    }
+
+    /// Another pool, whose threads may run where this one's may, whoever makes it.
+    pub(crate) fn beside(&self, config: PoolConfig) -> Self {
+        Self::on(config, self.0.cpus.clone())
+    }
+
+    fn on(config: PoolConfig, cpus: Cpus) -> Self {
+        let given = cpus.clone();
         let start = move |name, main: Work| {
-            let cpus = cpus.clone();
+            let cpus = given.clone();
             start_thread(
                 name,
                 Box::new(move || {
@@ -137,15 +163,18 @@ impl Pool {
                 }),
             )
         };
-        Self::with_start(config, STUCK_AFTER, Box::new(start))
+        Self(Arc::new(Handle {
+            shared: Arc::new(Shared::new(config, STUCK_AFTER, Box::new(start))),
+            cpus,
+        }))
     }
 
+    #[cfg(all(test, not(loom)))]
     fn with_start(config: PoolConfig, stuck_after: Duration, start: Box<Start>) -> Self {
-        Self(Arc::new(Handle(Arc::new(Shared::new(
-            config,
-            stuck_after,
-            start,
-        )))))
+        Self(Arc::new(Handle {
+            shared: Arc::new(Shared::new(config, stuck_after, start)),
+            cpus: Cpus::of_this_thread(),
+        }))
     }
 
     /// Queues a closure. Never waits for a job to end.
@@ -156,7 +185,7 @@ impl Pool {
     /// started.
     pub(crate) fn submit(&self, work: Work) -> Result<Ticket, Rejected> {
         let job = Arc::new(Plain::new(work));
-        let Err(error) = self.0.0.submit(Arc::clone(&job) as Arc<dyn Job>) else {
+        let Err(error) = self.0.shared.submit(Arc::clone(&job) as Arc<dyn Job>) else {
             return Ok(Ticket::new(job));
         };
         match job.take() {
@@ -173,31 +202,31 @@ impl Pool {
     /// As [`submit`](Self::submit). The caller then cancels the job, and if it is taken already, somebody
     /// has it all the same.
     pub(crate) fn submit_job(&self, job: Arc<dyn Job>) -> io::Result<()> {
-        self.0.0.submit(job)
+        self.0.shared.submit(job)
     }
 
     /// Refuses new jobs, drops queued ones, and waits for running ones at most `patience`. Answers
     /// how many threads are still at work; each ends with its job.
     pub(crate) fn shut_down(&self, patience: Duration) -> usize {
-        self.0.0.close();
-        self.0.0.wait_for_end(patience)
+        self.0.shared.close();
+        self.0.shared.wait_for_end(patience)
     }
 
     /// Threads alive.
     pub(crate) fn threads(&self) -> usize {
-        self.0.0.threads()
+        self.0.shared.threads()
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.0.fmt(f)
+        self.0.shared.fmt(f)
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.close();
+        self.shared.close();
     }
 }
 

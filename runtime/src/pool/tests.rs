@@ -25,7 +25,7 @@ fn pool(threads_core: usize, threads_max: usize) -> Pool {
 }
 
 fn waiting(pool: &Pool) -> u64 {
-    pool.0.0.waiting()
+    pool.0.shared.waiting()
 }
 
 /// Submits a job for good.
@@ -69,7 +69,10 @@ impl Blocker {
 
 /// Waits until the pool has this many threads or fewer.
 fn wait_for_threads(pool: &Pool, threads: usize) {
-    let crew = pool.0.0.wait_until(LONG, |crew| crew.threads <= threads);
+    let crew = pool
+        .0
+        .shared
+        .wait_until(LONG, |crew| crew.threads <= threads);
     assert!(crew.threads <= threads, "{crew:?}");
 }
 
@@ -272,7 +275,7 @@ fn a_job_is_cancelled_while_it_waits_and_not_once_it_runs() {
     blocker.release();
     told.recv_timeout(LONG).unwrap();
     assert!(!done.cancel());
-    assert_eq!((pool.0.0.taken(), waiting(&pool)), (3, 0));
+    assert_eq!((pool.0.shared.taken(), waiting(&pool)), (3, 0));
 }
 
 #[test]
@@ -394,7 +397,7 @@ fn the_spare_does_not_retire_while_a_job_runs() {
     let blocker = Blocker::run_in(&pool);
     // It is asked to retire every millisecond; let it be asked a few times.
     let asked_for = Duration::from_millis(20);
-    let crew = pool.0.0.wait_until(asked_for, |crew| crew.threads < 2);
+    let crew = pool.0.shared.wait_until(asked_for, |crew| crew.threads < 2);
     assert_eq!(crew.threads, 2);
     drop(crew);
     // So a job that comes now is noticed, without a thread being started by its submitter.
@@ -467,7 +470,7 @@ fn dropping_the_last_handle_drops_what_waits_without_waiting_for_what_runs() {
     let blocker = Blocker::run_in(&pool);
     let (held, dropped) = channel::<()>();
     submit(&pool, move || held.send(()).unwrap());
-    let shared = pool.0.0.clone();
+    let shared = pool.0.shared.clone();
     drop(pool);
     assert!(dropped.recv_timeout(LONG).is_err());
     assert_eq!(shared.threads(), 1);
