@@ -71,7 +71,8 @@ async fn ask_to_end(shutdown: Shutdown) -> io::Result<()> {
 async fn main() -> io::Result<()> {
     let shutdown = Shutdown::on_signal()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let client = annulet::spawn(client(listener.local_addr()?));
+    let address = listener.local_addr()?;
+    let client = annulet::spawn(client(address));
     annulet::spawn(ask_to_end(shutdown.clone()));
 
     loop {
@@ -94,7 +95,10 @@ async fn main() -> io::Result<()> {
         Err(undrained) => say(&undrained.to_string())?,
     }
 
+    let late = TcpStream::connect(address).await;
+    assert!(late.is_err() && shutdown.open() == 0, "nobody was let in");
     let answered = client.await.map_err(io::Error::other)??;
+    assert!(answered > 0, "what was begun was answered");
     say(&format!(
         "the client had {answered} answers and then the end"
     ))?;

@@ -51,3 +51,7 @@ struct Observing;
 #[cfg(all(doctest, feature = "fs"))]
 #[doc = include_str!("../docs/cancellation.md")]
 struct Cancellation;
+
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/parity.md")]
+struct Parity;

@@ -152,3 +152,8 @@ fn every_hazard_has_a_test_or_a_reason() {
 fn the_page_on_cancellation_names_every_public_operation() {
     none(&pages::cancellation(&project()));
 }
+
+#[test]
+fn the_pages_about_asyncio_name_tests_and_examples_that_exist() {
+    none(&pages::parity(&project()));
+}

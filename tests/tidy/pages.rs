@@ -1,5 +1,7 @@
 //! The documentation keeps its word: on `docs/hazards.md` each hazard stands once, and every test that
-//! it names exists and is a test; `docs/cancellation.md` names every public asynchronous function.
+//! it names exists and is a test; so it is on the pages for those who come from asyncio, of which
+//! `docs/parity.md` shows each row by a test or an example; `docs/cancellation.md` names every public
+//! asynchronous function.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +10,9 @@ use crate::source::{Source, is_name};
 
 const HAZARDS: &str = "docs/hazards.md";
 const CANCELLATION: &str = "docs/cancellation.md";
+const PARITY: &str = "docs/parity.md";
+/// The folder of the pages that go through asyncio's own tests.
+const ASYNCIO: &str = "docs/asyncio/";
 
 /// The groups of hazards, each with the number of its hazards: none is to go missing unnoticed.
 const GROUPS: &[(char, u32)] = &[
@@ -107,13 +112,68 @@ pub(crate) fn hazards(sources: &[Source]) -> Vec<Finding> {
     findings
 }
 
+/// Every test that the pages about asyncio name exists, and every file that they link to; and no row of
+/// `docs/parity.md` is without a test or an example.
+pub(crate) fn parity(sources: &[Source]) -> Vec<Finding> {
+    if let Err(missing) = page(sources, PARITY) {
+        return missing;
+    }
+    let tests = tests(sources);
+    let mut findings = Vec::new();
+    let is_about_asyncio = |path: &str| path == PARITY || path.starts_with(ASYNCIO);
+    for page in sources.iter().filter(|page| is_about_asyncio(&page.path)) {
+        let mut in_head = true;
+        for (line, text) in (1..).zip(page.text.lines()) {
+            let mut say = |text: String| findings.push(Finding::at(&page.path, line, text));
+            for name in named(text) {
+                if !exists(&tests, name) {
+                    say(format!("there is no test `{name}`"));
+                }
+            }
+            for link in links(text) {
+                if !sources.iter().any(|source| source.path == link) {
+                    say(format!("there is no file `{link}`"));
+                }
+            }
+            let Some(cells) = cells(text) else {
+                in_head = true;
+                continue;
+            };
+            if page.path == PARITY && !in_head {
+                let shown = cells.last().expect("a row has cells");
+                let reason = shown.split_once(NO_TEST).map(|(_, reason)| reason.trim());
+                let is_example = links(shown)
+                    .iter()
+                    .any(|link| link.starts_with("examples/"));
+                let has_none = named(shown).is_empty() && !is_example;
+                if has_none && reason.is_none_or(|reason| reason.len() < 10) {
+                    say("names no test, no example, nor a reason why there is none".to_owned());
+                }
+            }
+            // A head ends with its row of dashes.
+            in_head &= !text.starts_with("|---");
+        }
+    }
+    findings
+}
+
+/// What a text of a page links to in the project, by its path from the root.
+fn links(text: &str) -> Vec<&str> {
+    let ends = text.split("](../").skip(1);
+    ends.filter_map(|end| Some(end.split_once(')')?.0))
+        .map(|path| path.trim_start_matches("../"))
+        .collect()
+}
+
+/// The cells of a row of a table.
+fn cells(line: &str) -> Option<Vec<&str>> {
+    let row = line.strip_prefix('|')?.strip_suffix('|')?;
+    Some(row.split('|').collect())
+}
+
 /// The id and the last cell of a row about a hazard.
 fn row(line: &str) -> Option<(&str, &str)> {
-    let cells: Vec<&str> = line
-        .strip_prefix('|')?
-        .strip_suffix('|')?
-        .split('|')
-        .collect();
+    let cells = cells(line)?;
     let id = cells.first()?.trim();
     let number = id.strip_prefix(|first: char| first.is_ascii_uppercase())?;
     let is_id = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -152,7 +212,7 @@ fn exists(tests: &BTreeSet<String>, name: &str) -> bool {
 }
 
 mod tests {
-    use super::{CANCELLATION, GROUPS, HAZARDS, cancellation, hazards};
+    use super::{CANCELLATION, GROUPS, HAZARDS, PARITY, cancellation, hazards, parity};
     use crate::source::Source;
 
     /// The page with a row for every hazard, one of them replaced.
@@ -202,6 +262,41 @@ mod tests {
         for row in wrong {
             assert_eq!(findings("A3", row).len(), 1, "{row}");
         }
+    }
+
+    #[test]
+    fn a_row_of_parity_without_proof_is_found() {
+        let findings = |page: &str, row: &str| {
+            let text = format!("| asyncio | here | shown by |\n|---|---|---|\n{row}\n\nwords\n");
+            let sources = [
+                Source::new(PARITY, "nothing yet"),
+                Source::new(page, &text),
+                Source::new("examples/a.rs", "//! A.\nfn main() {}\n"),
+                Source::new("tests/a.rs", "#[test]\nfn it_works() {}\n"),
+            ];
+            let first = usize::from(page == PARITY);
+            parity(&sources[first..]).len()
+        };
+        for row in [
+            "| x | y | `a.rs::it_works` |",
+            "| x | y | [`a`](../examples/a.rs) |",
+            "| x | y | no test: it does not compile |",
+        ] {
+            assert_eq!(findings(PARITY, row), 0, "{row}");
+        }
+        for row in [
+            "| x | y | `a.rs::it_flies` |",
+            "| x | [`b`](../b.rs) | `a.rs::it_works` |",
+            "| x | [`a`](../examples/a.rs) | |",
+            "| x | y | no test: |",
+        ] {
+            assert_eq!(findings(PARITY, row), 1, "{row}");
+        }
+        assert_eq!(
+            findings("docs/asyncio/a.md", "| x | y | `a.rs::it_flies` |"),
+            1
+        );
+        assert_eq!(findings("docs/asyncio/a.md", "| x | y | cannot arise |"), 0);
     }
 
     #[test]
