@@ -119,7 +119,7 @@ fn files_and_ping_pong_have_figures_and_the_file_goes() {
     );
     let results = json["results"].as_array().expect("results are a list");
     for family in ["file_read/", "ping_pong/"] {
-        let of_family = |row: &&serde_json::Value| {
+        let of_family = |row: &&Value| {
             row["case"]
                 .as_str()
                 .is_some_and(|name| name.starts_with(family))
