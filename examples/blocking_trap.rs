@@ -1,9 +1,10 @@
 //! The trap: a call that blocks its thread, inside a task. And the way out.
 //!
-//! Teaches: tasks of a shard take turns at their awaits, so a call that sleeps, or computes, without
-//! one stops them all. Nothing is wrong to look at: the program is only slow, for everybody. The *stall
-//! detector* looks on from a thread of its own and names the task and the place where it was spawned
-//! (by itself it writes a line to standard error; here it is asked to tell us). The cure is
+//! Teaches: tasks of a shard take turns at their awaits, so a call that sleeps, or computes,
+//! without one stops them all. Nothing is wrong to look at: the program is only slow, for
+//! everybody. The *stall detector* looks on from a thread of its own and names the task and the
+//! place where it was spawned (by itself it writes a line to standard error; here it is asked to
+//! tell us). The cure is
 //! `spawn_blocking` (asyncio's `to_thread`), which gives the call a thread of the pool.
 
 use std::cell::Cell;

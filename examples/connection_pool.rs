@@ -1,8 +1,9 @@
 //! A pool of connections with a bound, and a health check that replaces the dead ones.
 //!
-//! Teaches: a `Semaphore` as the bound, and what is idle in a plain `RefCell`, as tasks of a shard share
-//! without locks; a guard that gives its connection back when it is dropped, but never one that was
-//! left in the middle of a question; and a background task on an `interval` that ends when a
+//! Teaches: a `Semaphore` as the bound, and what is idle in a plain `RefCell`, as tasks of a shard
+//! share without locks; a guard that gives its connection back when it is dropped, but never one
+//! that was left in the middle of a question; and a background task on an `interval` that ends when
+//! a
 //! `CancellationToken` says so. To wait for a connection no longer than so long is
 //! `timeout(limit, pool.acquire())`, as with everything that waits.
 
@@ -94,8 +95,8 @@ struct Borrowed<'a> {
 
 impl Borrowed<'_> {
     async fn ask(&mut self, question: &str) -> io::Result<String> {
-        // Out of our hands until the answer is here. If this future is dropped before, the connection
-        // is closed: nobody is to get the answer to another's question.
+        // Out of our hands until the answer is here. If this future is dropped before, the
+        // connection is closed: nobody is to get the answer to another's question.
         let connection = self.connection.take().ok_or(io::ErrorKind::NotConnected)?;
         let answer = ask(&connection, question).await?;
         self.connection = Some(connection);

@@ -1,8 +1,8 @@
 //! Downloads to disk: with progress, a time limit for each, and a way to stop one. Whatever ends a
 //! download early, it leaves no partial file.
 //!
-//! Teaches: `CancelScope`, which ends what runs in it, at its deadline or when a clone of it is told
-//! to, and lets the code around it clean up, with awaits of its own (asyncio: `timeout()`, and
+//! Teaches: `CancelScope`, which ends what runs in it, at its deadline or when a clone of it is
+//! told to, and lets the code around it clean up, with awaits of its own (asyncio: `timeout()`, and
 //! `Task.cancel()` with `try … finally`); `sync::watch` for progress; and writing to a name of its
 //! own, so that a file under its real name is always whole.
 

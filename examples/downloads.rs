@@ -1,9 +1,9 @@
 //! Twenty downloads: one after the other, all at once, and five at a time.
 //!
-//! Teaches: a future that is awaited at once has its task to itself; futures that are joined wait at
-//! the same time (`try_join_all`, asyncio's `gather`); a `Semaphore` bounds how many of them do. If
-//! a download takes `d`, then N of them take N·d, or d, or N·d/limit. All of it is one thread: what
-//! is saved is waiting, not work.
+//! Teaches: a future that is awaited at once has its task to itself; futures that are joined wait
+//! at the same time (`try_join_all`, asyncio's `gather`); a `Semaphore` bounds how many of them do.
+//! If a download takes `d`, then N of them take N·d, or d, or N·d/limit. All of it is one thread:
+//! what is saved is waiting, not work.
 
 use std::cell::Cell;
 use std::convert::Infallible;

@@ -1,7 +1,7 @@
 //! An echo server and its client, on one shard.
 //!
-//! Teaches: accepting, a task per connection, receiving into the shard's own buffers and sending such
-//! a buffer back without a copy.
+//! Teaches: accepting, a task per connection, receiving into the shard's own buffers and sending
+//! such a buffer back without a copy.
 
 use std::io;
 use std::io::Write;

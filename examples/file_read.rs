@@ -1,7 +1,7 @@
 //! Reading files: whole, and many places of one at once.
 //!
-//! Teaches: `fs::read` and `fs::write`, reads at offsets that do not disturb each other, and buffers
-//! that go into an operation and come back with its answer.
+//! Teaches: `fs::read` and `fs::write`, reads at offsets that do not disturb each other, and
+//! buffers that go into an operation and come back with its answer.
 
 use std::io;
 use std::io::Write;

@@ -1,9 +1,10 @@
-//! A server that ends in good order: asked by `SIGTERM`, it stops accepting, lets its clients finish,
-//! cleans up, and exits.
+//! A server that ends in good order: asked by `SIGTERM`, it stops accepting, lets its clients
+//! finish, cleans up, and exits.
 //!
-//! Teaches: `Shutdown::on_signal` as the one request for all, a guard for each connection, handlers that
-//! look between two requests, and draining with a deadline. A second signal would end the process at once.
-//! The client is a part of the program, and so is the request to end: press ctrl-c in a server of yours.
+//! Teaches: `Shutdown::on_signal` as the one request for all, a guard for each connection, handlers
+//! that look between two requests, and draining with a deadline. A second signal would end the
+//! process at once. The client is a part of the program, and so is the request to end: press ctrl-c
+//! in a server of yours.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

@@ -1,9 +1,10 @@
 //! The lost update, the one race that a single thread has, and its two cures.
 //!
-//! Teaches: between two awaits a task is alone, and across an await it is not. A value that was read
-//! before an await may be stale after it. Either read and write on the same side of the await, which
-//! costs nothing; or, where the await must stand in between, hold a `sync::Mutex` across it. Of the
-//! races of threads nothing else is left: `Cell` and `Rc` do, and the compiler keeps them here.
+//! Teaches: between two awaits a task is alone, and across an await it is not. A value that was
+//! read before an await may be stale after it. Either read and write on the same side of the await,
+//! which costs nothing; or, where the await must stand in between, hold a `sync::Mutex` across it.
+//! Of the races of threads nothing else is left: `Cell` and `Rc` do, and the compiler keeps them
+//! here.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};

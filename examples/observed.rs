@@ -1,7 +1,7 @@
 //! A program that lets itself be looked at.
 //!
-//! Teaches: names of tasks, `inspect::serve` and what `annulet-top` shows, the dump on a signal, and
-//! Prometheus text. With an argument, the path of a socket, it works until it is interrupted:
+//! Teaches: names of tasks, `inspect::serve` and what `annulet-top` shows, the dump on a signal,
+//! and Prometheus text. With an argument, the path of a socket, it works until it is interrupted:
 //! `cargo run --example observed -- /tmp/observed.sock`, then `annulet-top /tmp/observed.sock`.
 
 use std::io::{self, Write};

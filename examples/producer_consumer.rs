@@ -2,8 +2,8 @@
 //!
 //! Teaches: `sync::queue::Queue` (asyncio's `Queue`, with `maxsize`, `join` and `shutdown`), whose
 //! `put` waits while the consumers are behind; `TaskGroup`, which returns when every task in it has
-//! ended; and the order in which things end: the producers have no more, the queue is worked off, the
-//! consumers are told. No sentinel goes through the queue, and nobody is cancelled.
+//! ended; and the order in which things end: the producers have no more, the queue is worked off,
+//! the consumers are told. No sentinel goes through the queue, and nobody is cancelled.
 
 use std::error::Error;
 use std::io::{self, Write};

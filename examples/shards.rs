@@ -1,8 +1,8 @@
 //! One shard per CPU, and work sent between them.
 //!
-//! Teaches: `#[annulet::main(shards = …)]`, `spawn_on` with a closure that makes the future where it
-//! will run, `map_reduce`, and `Sharded`: a value on each shard that needs no lock. Only closures and
-//! answers cross; futures and values never do.
+//! Teaches: `#[annulet::main(shards = …)]`, `spawn_on` with a closure that makes the future where
+//! it will run, `map_reduce`, and `Sharded`: a value on each shard that needs no lock. Only
+//! closures and answers cross; futures and values never do.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

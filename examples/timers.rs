@@ -1,7 +1,7 @@
 //! Time: an interval, a deadline, and ten thousand sleepers.
 //!
-//! Teaches: `interval` with its policy for late ticks, `timeout` around any future, and that a sleep
-//! costs a place on the shard's wheel and no system call.
+//! Teaches: `interval` with its policy for late ticks, `timeout` around any future, and that a
+//! sleep costs a place on the shard's wheel and no system call.
 
 use std::io;
 use std::io::Write;

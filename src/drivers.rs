@@ -2,8 +2,8 @@
 
 use crate::{Builder, Choice, Config, DriverKind, Runtime};
 
-/// Calls `body` with a runtime on each driver that this machine offers, and says which it leaves out
-/// and why.
+/// Calls `body` with a runtime on each driver that this machine offers, and says which it leaves
+/// out and why.
 ///
 /// `ANNULET_DRIVER` narrows the choice, and `ANNULET_URING_DISABLE` hides features of io_uring.
 ///

@@ -2,8 +2,8 @@
 //!
 //! One **shard** is one thread with its own event loop, run queue, timers and I/O driver. On Linux
 //! sockets *and* files go through io_uring; where it is missing or forbidden, the same programs run
-//! on readiness through `polling`, with files on a small blocking pool. Tasks are not `Send` and never
-//! change threads.
+//! on readiness through `polling`, with files on a small blocking pool. Tasks are not `Send` and
+//! never change threads.
 //!
 //! ```no_run
 //! use annulet::net::TcpListener;

@@ -348,8 +348,8 @@ impl LocalFlag {
     }
 }
 
-/// Hundredths of allocations that an operation may make, where that is not none. The pool's queue takes
-/// a block for every few dozen jobs.
+/// Hundredths of allocations that an operation may make, where that is not none. The pool's queue
+/// takes a block for every few dozen jobs.
 fn allowed(kind: DriverKind, name: &str) -> u64 {
     match (kind, name) {
         // The job, its place in the queue, and the place of its answer.

@@ -1,5 +1,5 @@
-//! Blocking calls through the public interface: whose answer comes when, who runs meanwhile, and what is
-//! left when a runtime ends before its calls.
+//! Blocking calls through the public interface: whose answer comes when, who runs meanwhile, and
+//! what is left when a runtime ends before its calls.
 
 mod support {
     pub(crate) mod streams;

@@ -1,8 +1,9 @@
-//! Channels and queues under tasks that give up at any point: what goes in comes out, once and in order.
+//! Channels and queues under tasks that give up at any point: what goes in comes out, once and in
+//! order.
 //!
-//! Sends and receives are dropped after a number of polls drawn by lot. Every value has a number and is
-//! counted: one whose send was done must be received, one whose send was dropped may be, and none twice. The
-//! same bodies run on one shard, and between threads with a runtime each.
+//! Sends and receives are dropped after a number of polls drawn by lot. Every value has a number
+//! and is counted: one whose send was done must be received, one whose send was dropped may be, and
+//! none twice. The same bodies run on one shard, and between threads with a runtime each.
 
 mod support {
     pub(crate) mod drivers;
@@ -246,8 +247,8 @@ impl<K: Kind> Lane<K> for Queued {
     }
 }
 
-/// What a future gives, unless it is not done after a poll and so many more. Then it is dropped at the next
-/// turn, without a poll: what it was given since the last one must go elsewhere.
+/// What a future gives, unless it is not done after a poll and so many more. Then it is dropped at
+/// the next turn, without a poll: what it was given since the last one must go elsewhere.
 async fn within<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = Some(polls);

@@ -1,8 +1,8 @@
-//! A task that never stops asking for its turn does not keep others from theirs: a socket is served and
-//! a timer fires within 5 ms, whatever the hog does.
+//! A task that never stops asking for its turn does not keep others from theirs: a socket is served
+//! and a timer fires within 5 ms, whatever the hog does.
 //!
-//! A machine that is busy with other things may stop this process for longer than that at any point.
-//! So times are the median of many, in the best of three runs; the worst is printed.
+//! A machine that is busy with other things may stop this process for longer than that at any
+//! point. So times are the median of many, in the best of three runs; the worst is printed.
 
 mod support {
     pub(crate) mod latency;

@@ -1,5 +1,5 @@
-//! io_uring forbidden, missing, or starved: the same program runs on the other driver, and says once
-//! why. Asked for by name it is an error that says what stands in the way and what to do.
+//! io_uring forbidden, missing, or starved: the same program runs on the other driver, and says
+//! once why. Asked for by name it is an error that says what stands in the way and what to do.
 //!
 //! Each test starts itself again and installs a seccomp filter there, as container runtimes do.
 #![cfg(target_os = "linux")]

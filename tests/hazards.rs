@@ -1,5 +1,5 @@
-//! Small tests of single hazards that no larger test shows. `docs/hazards.md` says which test stands
-//! for which hazard.
+//! Small tests of single hazards that no larger test shows. `docs/hazards.md` says which test
+//! stands for which hazard.
 //!
 //! They count descriptors, threads and spoilt memory of the process, so one runs at a time.
 #![cfg(target_os = "linux")]

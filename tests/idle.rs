@@ -28,8 +28,9 @@ fn window() -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The runtime to be watched: a listener with an accept under way, a stream with a receive, a timer in
-/// the far future, a listener for signals, a task that never ends; after some traffic, so that it has spun and slept.
+/// The runtime to be watched: a listener with an accept under way, a stream with a receive, a timer
+/// in the far future, a listener for signals, a task that never ends; after some traffic, so that
+/// it has spun and slept.
 fn be_idle(spin: Duration) {
     let runtime = Builder::new().spin(spin).build().expect("a runtime");
     runtime.block_on(async {

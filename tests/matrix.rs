@@ -2,8 +2,8 @@
 //! do without.
 //!
 //! One table of [operations](support::matrix), one of circumstances; each cell is a run of its own
-//! on a fresh runtime. A cell that hangs, in a blocking call on the shard for example, is named by a
-//! watchdog, since nothing else could.
+//! on a fresh runtime. A cell that hangs, in a blocking call on the shard for example, is named by
+//! a watchdog, since nothing else could.
 #![cfg(target_os = "linux")]
 
 mod support {

@@ -1,5 +1,5 @@
-//! What somebody who comes from asyncio counts on, of the rows of `docs/parity.md` those that no other
-//! test shows: runs within runs, handles, names, pools, and reads that run out of time.
+//! What somebody who comes from asyncio counts on, of the rows of `docs/parity.md` those that no
+//! other test shows: runs within runs, handles, names, pools, and reads that run out of time.
 
 mod support {
     pub(crate) mod streams;
@@ -194,7 +194,8 @@ fn a_pool_of_ones_own_has_its_own_size_and_leaves_the_runtimes_alone() {
     annulet::for_each_driver(|runtime| {
         runtime.block_on(async {
             let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-            // So many that they must be at work at once, and then twice as many as there are threads.
+            // So many that they must be at work at once, and then twice as many as there are
+            // threads.
             let all_in = Arc::new(Barrier::new(THREADS));
             let (release, gate) = mpsc::channel::<()>();
             let gate = Arc::new(std::sync::Mutex::new(gate));

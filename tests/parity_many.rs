@@ -1,5 +1,5 @@
-//! Many at once, and what one weighs: tasks and timers by the hundred thousand (by the million where the
-//! compiler has optimised), under an allocator that counts.
+//! Many at once, and what one weighs: tasks and timers by the hundred thousand (by the million
+//! where the compiler has optimised), under an allocator that counts.
 
 mod support {
     pub(crate) mod alloc {

@@ -564,7 +564,8 @@ fn a_flood_of_messages_in_both_directions_keeps_no_timer_and_no_task_waiting() {
     });
 }
 
-/// How often a task may have its turn while a message waits: what it could do in some turns of the loop.
+/// How often a task may have its turn while a message waits: what it could do in some turns of the
+/// loop.
 const TURNS_MAX: u64 = 1_000_000;
 
 #[test]

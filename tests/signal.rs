@@ -476,7 +476,8 @@ fn a_storm_of_signals_interrupts_nothing() {
         let mut command = child::command(NAME, "storm");
         command.env("ANNULET_DRIVER", driver);
         let (mut child, mut lines) = ready(command);
-        // A signal to the number of a thread is given to that thread if it takes it: to the shard's.
+        // A signal to the number of a thread is given to that thread if it takes it: to the
+        // shard's.
         let thread = lines.find_map(|line| line.strip_prefix("thread ")?.parse().ok());
         let id = nix::unistd::Pid::from_raw(thread.expect("it says so"));
         runtime.block_on(async {

@@ -390,7 +390,8 @@ fn incoming_gives_every_connection_also_where_a_wait_for_one_is_given_up() {
                     () = annulet::yield_now() => {}
                 }
                 if accepted.len() % 7 == 0 {
-                    // Another stream, and between them an accept, take up where the last one was left.
+                    // Another stream, and between them an accept, take up where the last one was
+                    // left.
                     drop(incoming);
                     if accepted.len() < CONNECTIONS {
                         accepted.push(listener.accept().await.expect("accepted"));

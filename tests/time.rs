@@ -1,8 +1,8 @@
 //! Timers through the public interface: sleeps of every length, timers that meddle with each other
 //! while they fire, missed ticks, and timers that others start.
 //!
-//! Where only order matters the clock is virtual; where the question is whether the shard sleeps through
-//! something, it is real and every driver is asked.
+//! Where only order matters the clock is virtual; where the question is whether the shard sleeps
+//! through something, it is real and every driver is asked.
 
 mod support {
     pub(crate) mod random;
@@ -82,7 +82,8 @@ fn no_sleep_is_too_short_to_end_and_none_ends_early() {
     annulet::for_each_driver(|runtime| {
         watchdog.now(&format!("short sleeps on {}", runtime.driver().kind));
         runtime.block_on(async {
-            // One after another, where the shard sleeps in between; then many at once, where it does not.
+            // One after another, where the shard sleeps in between; then many at once, where it
+            // does not.
             for ns in (0..100).chain((0..20).map(|shift| 1 << shift)) {
                 let (duration, started) = (Duration::from_nanos(ns), Instant::now());
                 sleep(duration).await;

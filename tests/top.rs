@@ -20,7 +20,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// Two shards with a task that is known by its busy time and one that waits, looked at from outside.
+/// Two shards with a task that is known by its busy time and one that waits, looked at from
+/// outside.
 fn looked_at(look: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("top.sock");

@@ -1,7 +1,7 @@
 //! Micro-benchmarks of what the floors are made of, for regressions only.
 //!
-//! What one enter and one entry cost on this kernel bounds every figure of the cases: if these move,
-//! the kernel or the machine has changed and not the code.
+//! What one enter and one entry cost on this kernel bounds every figure of the cases: if these
+//! move, the kernel or the machine has changed and not the code.
 
 use std::hint::black_box;
 

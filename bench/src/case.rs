@@ -301,8 +301,8 @@ pub trait Contender: Sync {
         Err(not_offered())
     }
 
-    /// Has threads on any CPU make trivial calls until the recorder has enough; this thread may run on
-    /// any CPU, too.
+    /// Has threads on any CPU make trivial calls until the recorder has enough; this thread may run
+    /// on any CPU, too.
     ///
     /// # Errors
     ///

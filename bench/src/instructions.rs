@@ -1,7 +1,7 @@
 //! What `benches/instructions.rs` counts the instructions of: the hot paths, each so many times.
 //!
-//! A runtime here runs on virtual time where timers fire, and its budget never ends, so that how often it
-//! looks elsewhere does not depend on how slowly it runs.
+//! A runtime here runs on virtual time where timers fire, and its budget never ends, so that how
+//! often it looks elsewhere does not depend on how slowly it runs.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

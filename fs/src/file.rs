@@ -177,8 +177,8 @@ impl File {
         cold == 0
     }
 
-    /// Reads at `offset` into `buf` from its first byte, at most its capacity, and sets its length to
-    /// what was read; zero at the end of the file.
+    /// Reads at `offset` into `buf` from its first byte, at most its capacity, and sets its length
+    /// to what was read; zero at the end of the file.
     ///
     /// # Errors
     ///
@@ -190,7 +190,8 @@ impl File {
     ///
     /// # Kernel
     ///
-    /// A `preadv2(RWF_NOWAIT)` while the page cache answers, else `IORING_OP_READ` (Linux 5.6); on the
+    /// A `preadv2(RWF_NOWAIT)` while the page cache answers, else `IORING_OP_READ` (Linux 5.6); on
+    /// the
     /// `poll` driver `pread(2)` on the blocking pool.
     #[inline]
     pub fn read_at<B: IoBufMut>(

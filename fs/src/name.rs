@@ -1,7 +1,7 @@
 //! Names and directories: calls on the blocking pool, and whole-file helpers.
 //!
-//! A lone metadata call through a ring costs several times the call itself, because the kernel hands
-//! it to a worker of its own; the pool does the same for less.
+//! A lone metadata call through a ring costs several times the call itself, because the kernel
+//! hands it to a worker of its own; the pool does the same for less.
 
 use std::fs::Metadata;
 use std::io;

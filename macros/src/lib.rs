@@ -1,8 +1,8 @@
 //! Macros: `#[annulet::main]`, `#[annulet::test]` and what stands behind `select!`.
 //!
-//! The attributes leave the `async fn` whole, inside a plain `fn` of its name, so that errors in its
-//! body point where they do without the attribute; what else there is to do stands in the facade's
-//! functions.
+//! The attributes leave the `async fn` whole, inside a plain `fn` of its name, so that errors in
+//! its body point where they do without the attribute; what else there is to do stands in the
+//! facade's functions.
 #![forbid(unsafe_code)]
 
 mod expand;
@@ -21,8 +21,8 @@ use proc_macro::TokenStream;
 /// | `shards = "all"` | one shard for each CPU that the process may use |
 /// | `driver = "auto"` | the driver: `"auto"`, `"uring"` or `"poll"`; the variable `ANNULET_DRIVER` overrides it |
 ///
-/// The function may return what any `main` may: `()`, a `Result`, an `ExitCode`. A runtime that cannot
-/// start is told on standard error, and the program ends with exit code 1.
+/// The function may return what any `main` may: `()`, a `Result`, an `ExitCode`. A runtime that
+/// cannot start is told on standard error, and the program ends with exit code 1.
 ///
 /// ```
 /// use std::process::ExitCode;

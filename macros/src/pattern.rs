@@ -2,8 +2,8 @@
 //!
 //! `select!` has to know in the poll whether an output matches, and binds it after that, outside. A
 //! pattern that binds nothing moves nothing, so each name becomes `_`. A single word may also be a
-//! constant or a variant, as `None`; Rust tells these apart by what is in scope, and a macro by their
-//! capital.
+//! constant or a variant, as `None`; Rust tells these apart by what is in scope, and a macro by
+//! their capital.
 
 use syn::{FieldPat, Pat, PatWild, Token};
 

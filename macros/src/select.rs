@@ -17,9 +17,9 @@
 //! ```
 //!
 //! The futures end with the inner `match`, before a handler runs, so a handler may use what they
-//! borrowed; handlers stand in no closure and no loop, so `?`, `break` and `return` mean what they do
-//! outside. All names are of mixed site, where nobody else can see them (but the type's, which is odd
-//! instead); the words of the caller keep their places, and with them the errors.
+//! borrowed; handlers stand in no closure and no loop, so `?`, `break` and `return` mean what they
+//! do outside. All names are of mixed site, where nobody else can see them (but the type's, which
+//! is odd instead); the words of the caller keep their places, and with them the errors.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};

@@ -51,7 +51,8 @@ impl<T: ToAddrs + ?Sized> ToAddrs for &T {
     }
 }
 
-/// The addresses behind `target`. A name is looked up on the blocking pool, by the system's resolver.
+/// The addresses behind `target`. A name is looked up on the blocking pool, by the system's
+/// resolver.
 ///
 /// # Errors
 ///

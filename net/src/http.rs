@@ -1,9 +1,9 @@
-//! HTTP/1.1 by hyper on a shard: a server with an orderly end, and the executor and timer that hyper
-//! asks its runtime for.
+//! HTTP/1.1 by hyper on a shard: a server with an orderly end, and the executor and timer that
+//! hyper asks its runtime for.
 //!
 //! Each connection is a task of the shard that accepted it. When the server is told to stop it
-//! closes its listener, lets every connection finish the request it is at, and waits for them up to a
-//! deadline; then it drops what is left.
+//! closes its listener, lets every connection finish the request it is at, and waits for them up to
+//! a deadline; then it drops what is left.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -148,8 +148,8 @@ impl<S> Server<S> {
 
     /// Serves the connections of `listener` until `stop` is done and those then open have ended.
     ///
-    /// A connection that fails ends alone; so does one whose service panics. Errors of accepting, as
-    /// when the process is out of descriptors, are waited out.
+    /// A connection that fails ends alone; so does one whose service panics. Errors of accepting,
+    /// as when the process is out of descriptors, are waited out.
     ///
     /// # Panics
     ///

@@ -1,8 +1,8 @@
 //! Readiness of any descriptor, for what has no operation of its own.
 //!
-//! Readiness is a *level* here: a wait ends at once while the descriptor is ready, however often one
-//! asks. A ring tells levels; a poller that tells edges is asked only after a look at the descriptor
-//! itself has found it not ready, so that no edge falls between.
+//! Readiness is a *level* here: a wait ends at once while the descriptor is ready, however often
+//! one asks. A ring tells levels; a poller that tells edges is asked only after a look at the
+//! descriptor itself has found it not ready, so that no edge falls between.
 
 use std::fmt;
 use std::io;
@@ -16,10 +16,11 @@ use crate::sys::{RawSource, Source};
 /// A descriptor that is awaited and used directly: a device, a timer, another library's socket. On
 /// Windows, a socket.
 ///
-/// Its mode is left as it is. The calls made on it should not block, so that one which finds nothing says
+/// Its mode is left as it is. The calls made on it should not block, so that one which finds
+/// nothing says
 /// `WouldBlock`: set `O_NONBLOCK`, or use calls that take a flag for it. A descriptor shared with other
-/// processes (a terminal) is better left blocking and read after [`readable`](Self::readable), by one
-/// reader.
+/// processes (a terminal) is better left blocking and read after [`readable`](Self::readable), by
+/// one reader.
 ///
 /// # Examples
 ///

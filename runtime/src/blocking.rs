@@ -1,8 +1,9 @@
 //! `spawn_blocking`: a call that would stop the shard, on the blocking pool; and pools beside that one.
 //!
-//! A call is one allocation, which the pool's queue and the handle share: the closure until somebody takes
-//! it, the result from then on, the waker of whoever waits. The closure is taken out once, by the thread
-//! that runs it or by whoever cancels it; a result is left in any case, "cancelled" if nothing else.
+//! A call is one allocation, which the pool's queue and the handle share: the closure until
+//! somebody takes it, the result from then on, the waker of whoever waits. The closure is taken out
+//! once, by the thread that runs it or by whoever cancels it; a result is left in any case,
+//! "cancelled" if nothing else.
 
 use std::fmt;
 use std::io;
@@ -221,10 +222,10 @@ where
 
 /// A pool of threads of one's own, beside the one of [`spawn_blocking`].
 ///
-/// The runtime's pool is for calls that wait, and so it has more threads than there are CPUs. Calls that
-/// compute want as many threads as there are CPUs to spare, and should not stand in the way of files
-/// and lookups: they belong in a pool of their own. One pool serves all shards, and any thread; clones
-/// are the same pool.
+/// The runtime's pool is for calls that wait, and so it has more threads than there are CPUs. Calls
+/// that compute want as many threads as there are CPUs to spare, and should not stand in the way of
+/// files and lookups: they belong in a pool of their own. One pool serves all shards, and any
+/// thread; clones are the same pool.
 ///
 /// With the last clone the pool ends, and waits for nothing: what has not begun is dropped, and its
 /// answer is "cancelled"; what runs, runs on.
@@ -253,8 +254,8 @@ pub struct BlockingPool(Pool);
 impl BlockingPool {
     /// A pool, which has no thread before its first call.
     ///
-    /// Made inside a runtime, its threads may run on the CPUs that the runtime's pool has, and are not
-    /// pinned as a shard is; made elsewhere, on those of the calling thread.
+    /// Made inside a runtime, its threads may run on the CPUs that the runtime's pool has, and are
+    /// not pinned as a shard is; made elsewhere, on those of the calling thread.
     #[must_use]
     pub fn new(config: PoolConfig) -> Self {
         Self(match try_current() {
@@ -282,8 +283,9 @@ impl BlockingPool {
         self.0.threads()
     }
 
-    /// Ends the pool: refuses new calls, drops those that have not begun, and blocks until those that
-    /// run are done, or for `patience` at most. Gives the number of threads that are still at work.
+    /// Ends the pool: refuses new calls, drops those that have not begun, and blocks until those
+    /// that run are done, or for `patience` at most. Gives the number of threads that are still at
+    /// work.
     pub fn shut_down(&self, patience: Duration) -> usize {
         self.0.shut_down(patience)
     }

@@ -35,7 +35,8 @@ impl Builder {
             settings: Settings {
                 config: Config::default(),
                 pool: PoolConfig::default(),
-                // Long enough to amortise a tick, short against what a person or a peer would notice.
+                // Long enough to amortise a tick, short against what a person or a peer would
+                // notice.
                 budget: Duration::from_micros(500),
                 // Parking and waking a CPU costs about this much on a virtual machine; a shard that
                 // shares its only CPU with its peers would spin in their way.
@@ -46,8 +47,8 @@ impl Builder {
                 },
                 grace: Duration::from_secs(1),
                 virtual_time: false,
-                // Nothing that a shard does well takes this long, and a busy machine is not to blame:
-                // time without a processor does not count.
+                // Nothing that a shard does well takes this long, and a busy machine is not to
+                // blame: time without a processor does not count.
                 watch: WatchConfig {
                     threshold: Duration::from_millis(100),
                     handler: None,
@@ -98,8 +99,8 @@ impl Builder {
         self
     }
 
-    /// How long an idle shard looks for work in memory before it sleeps, while waits have lately been
-    /// that short (50 µs). Zero never spins.
+    /// How long an idle shard looks for work in memory before it sleeps, while waits have lately
+    /// been that short (50 µs). Zero never spins.
     pub fn spin(mut self, spin: Duration) -> Self {
         self.settings.spin = spin;
         self
@@ -114,8 +115,8 @@ impl Builder {
     /// How long a poll may last before its task is reported for holding up the shard (100 ms). Zero
     /// watches nothing.
     ///
-    /// A thread of the process looks at its shards four times within that; while all of them are idle
-    /// it sleeps.
+    /// A thread of the process looks at its shards four times within that; while all of them are
+    /// idle it sleeps.
     pub fn stall_threshold(mut self, threshold: Duration) -> Self {
         self.settings.watch.threshold = threshold;
         self
@@ -128,14 +129,15 @@ impl Builder {
         self
     }
 
-    /// Whether the report of a stall says where the task stands: its stack's functions (it does not).
+    /// Whether the report of a stall says where the task stands: its stack's functions (it does
+    /// not).
     ///
-    /// The thread is sent a real-time signal that nobody else uses, and its handler walks the stack.
-    /// Unwinders are not made for handlers. With glibc 2.35 or later this one takes no lock there; with an
-    /// older one it may have to wait for another thread that is just loading a library. A system call of
-    /// the task that the kernel does not restart, such as `poll(2)`, fails with `EINTR`. The first report
-    /// comes later by the time it takes to read the program's own symbols, some half a second for a debug
-    /// build of 35 MB.
+    /// The thread is sent a real-time signal that nobody else uses, and its handler walks the
+    /// stack. Unwinders are not made for handlers. With glibc 2.35 or later this one takes no lock
+    /// there; with an older one it may have to wait for another thread that is just loading a
+    /// library. A system call of the task that the kernel does not restart, such as `poll(2)`,
+    /// fails with `EINTR`. The first report comes later by the time it takes to read the program's
+    /// own symbols, some half a second for a debug build of 35 MB.
     ///
     /// # Kernel
     ///
@@ -160,8 +162,8 @@ impl Builder {
         self
     }
 
-    /// What hears of the findings of [debug mode](Self::debug), on the shard's thread; by default, a
-    /// line on standard error.
+    /// What hears of the findings of [debug mode](Self::debug), on the shard's thread; by default,
+    /// a line on standard error.
     pub fn on_finding(mut self, hear: impl Fn(&Finding) + Send + Sync + 'static) -> Self {
         self.settings.debug.handler = Some(Arc::new(hear));
         self

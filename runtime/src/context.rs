@@ -1,7 +1,7 @@
 //! The current runtime of this thread: what free functions such as [`spawn`] act on.
 //!
-//! Set while a runtime runs or is dropped, and nowhere else. Asking for it elsewhere gives a value to
-//! handle ([`try_current`]) or a panic that says what is missing.
+//! Set while a runtime runs or is dropped, and nowhere else. Asking for it elsewhere gives a value
+//! to handle ([`try_current`]) or a panic that says what is missing.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -66,8 +66,8 @@ impl Context {
         try_current().unwrap_or_else(|missing| panic!("{missing}"))
     }
 
-    /// Calls `f` with the runtime that this thread is inside of, without the cost of a clone. `f` must
-    /// neither enter nor leave a runtime, nor run code of a user.
+    /// Calls `f` with the runtime that this thread is inside of, without the cost of a clone. `f`
+    /// must neither enter nor leave a runtime, nor run code of a user.
     #[track_caller]
     pub(crate) fn with<R>(f: impl FnOnce(&Self) -> R) -> R {
         CURRENT.with_borrow(|current| match current {
@@ -111,8 +111,8 @@ impl Drop for Entered {
 
 /// Spawns a task on the current shard.
 ///
-/// It runs on this thread, with the other tasks in turn, and need not be `Send`. Dropping the handle
-/// detaches it.
+/// It runs on this thread, with the other tasks in turn, and need not be `Send`. Dropping the
+/// handle detaches it.
 ///
 /// # Panics
 ///

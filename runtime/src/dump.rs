@@ -1,8 +1,8 @@
 //! Who is there, and what each waits for: the listing of a shard's tasks.
 //!
-//! The executor knows its tasks and the driver knows its operations; an operation knows its waker, and a
-//! waker of ours knows its task. They are brought together here, when somebody asks, so that nothing is
-//! kept for it while nobody does.
+//! The executor knows its tasks and the driver knows its operations; an operation knows its waker,
+//! and a waker of ours knows its task. They are brought together here, when somebody asks, so that
+//! nothing is kept for it while nobody does.
 
 use std::collections::HashMap;
 

@@ -1,15 +1,17 @@
-//! Streams that only know blocking calls, read and written by the blocking pool: one call at a time.
+//! Streams that only know blocking calls, read and written by the blocking pool: one call at a
+//! time.
 //!
-//! Nothing that a call brings belongs to the future that asked for it. What was read waits in the state
-//! for whoever reads next, on whatever shard; so a read may be dropped at any time. What is written is
-//! copied, and the state keeps its error for the next call: so a write may be dropped, too, and is done
-//! all the same.
+//! Nothing that a call brings belongs to the future that asked for it. What was read waits in the
+//! state for whoever reads next, on whatever shard; so a read may be dropped at any time. What is
+//! written is copied, and the state keeps its error for the next call: so a write may be dropped,
+//! too, and is done all the same.
 //!
 //! # Protocol
 //!
-//! The state says whether a call is under way. Who finds none starts one, in the critical section in which
-//! it looked; who finds one leaves its waker in it. A call ends in a critical section, also when it never
-//! ran, and wakes all who wait. The stream itself has a lock of its own, which only a running call takes.
+//! The state says whether a call is under way. Who finds none starts one, in the critical section
+//! in which it looked; who finds one leaves its waker in it. A call ends in a critical section,
+//! also when it never ran, and wakes all who wait. The stream itself has a lock of its own, which
+//! only a running call takes.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The shards of this process, for whoever looks at all of them: the watching thread, a dump on a
 //! signal, the viewer's socket.
 //!
-//! A shard is on the roster from its making to its end. It is called by the name of its thread, with a
-//! number behind it if another has that name already.
+//! A shard is on the roster from its making to its end. It is called by the name of its thread,
+//! with a number behind it if another has that name already.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

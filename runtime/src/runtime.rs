@@ -62,8 +62,8 @@ pub(crate) struct Settings {
 /// The part of the budget after which tasks make room for operations that wait.
 const PATIENCE: u64 = 5;
 
-/// How long tasks run at most before the loop looks for what a class with a latency goal waits for, while
-/// they are of a class without.
+/// How long tasks run at most before the loop looks for what a class with a latency goal waits for,
+/// while they are of a class without.
 const COURTESY_NS: u64 = 25_000;
 
 /// How often a spinning shard looks whether something came from another thread, before it looks at
@@ -161,9 +161,9 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// With the future's own panic; if this thread is inside a runtime already, which is told with the
-    /// places of both calls; or if the driver stops working, or belongs to the parent of this forked
-    /// process.
+    /// With the future's own panic; if this thread is inside a runtime already, which is told with
+    /// the places of both calls; or if the driver stops working, or belongs to the parent of this
+    /// forked process.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let location = Location::caller();

@@ -176,8 +176,8 @@ mod loom_shim {
         Ok(())
     }
 
-    /// Waits for a notification. In a model no time passes, so that a wait never runs out, unless it
-    /// is for no time: then it lets the lock go for a moment.
+    /// Waits for a notification. In a model no time passes, so that a wait never runs out, unless
+    /// it is for no time: then it lets the lock go for a moment.
     pub(crate) fn wait_timeout<'a, T>(
         condvar: &Condvar,
         mutex: &'a Mutex<T>,
@@ -297,7 +297,8 @@ pub(crate) mod proven {
         !is_weakened("pool_retire")
     }
 
-    /// A submitter that finds the blocking pool closed after its push takes the job back. Weaken with
+    /// A submitter that finds the blocking pool closed after its push takes the job back. Weaken
+    /// with
     /// `pool_close`.
     #[inline(always)]
     pub(crate) fn pool_closed_is_seen() -> bool {
@@ -334,7 +335,8 @@ pub(crate) mod proven {
     }
 }
 
-/// Mistakes of ownership that are made on purpose by `--cfg annulet_weaken="NAME"`, and not otherwise.
+/// Mistakes of ownership that are made on purpose by `--cfg annulet_weaken="NAME"`, and not
+/// otherwise.
 pub(crate) mod planted {
     /// A dropped operation's payload is freed at once and not at its last completion. Weaken with
     /// `payload`.

@@ -147,7 +147,8 @@ fn a_shortage_at_the_start_is_not_remembered_as_a_lack() {
     if child::part().is_some() {
         let mut short = 0;
         let mut held = Vec::new();
-        // From none to spare to enough: on the way the ring opens, and what it is tried on does not.
+        // From none to spare to enough: on the way the ring opens, and what it is tried on does
+        // not.
         while let Ok(file) = File::open("/dev/null") {
             held.push(file);
         }

@@ -1,7 +1,7 @@
 //! Forks of the test itself, and an end that runs nothing of the parent's.
 //!
-//! A child of a process with several threads may do little. Here it does what a careless program would,
-//! and what the C library of Linux lets it do.
+//! A child of a process with several threads may do little. Here it does what a careless program
+//! would, and what the C library of Linux lets it do.
 
 #![expect(unsafe_code, reason = "forking and leaving at once are not safe calls")]
 
@@ -10,8 +10,8 @@ use nix::unistd::{ForkResult, Pid, fork};
 
 /// Forks: the child's number in the parent, `None` in the child.
 pub(crate) fn forked() -> Option<Pid> {
-    // SAFETY: the child uses memory and threads as a careless program would; it is what is tested, and it
-    // ends by `leave`.
+    // SAFETY: the child uses memory and threads as a careless program would; it is what is tested,
+    // and it ends by `leave`.
     match unsafe { fork() }.expect("a child") {
         ForkResult::Parent { child } => Some(child),
         ForkResult::Child => None,

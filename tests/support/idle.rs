@@ -1,4 +1,5 @@
-//! Watches another process's threads from outside: whether they run, and what they ask of the kernel.
+//! Watches another process's threads from outside: whether they run, and what they ask of the
+//! kernel.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Reads the project's own files and fails on what the compiler, clippy and rustfmt let pass.
 //!
 //! [`source`] tells code from prose, [`rules`] looks at one file at a time, [`imports`] at who
-//! imports whom, [`pages`] at what the documentation promises. Each rule is tried on snippets
-//! that break it, so a rule that has gone blind fails too. An exception is a line with its reason in a
+//! imports whom, [`pages`] at what the documentation promises. Each rule is tried on snippets that
+//! break it, so a rule that has gone blind fails too. An exception is a line with its reason in a
 //! table of the rule.
 
 mod imports;

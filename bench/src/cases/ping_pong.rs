@@ -1,6 +1,6 @@
-//! A message to another CPU and its answer: what waking costs where both sides sleep in between, and
-//! what the way there and back costs where both keep looking. Through channels between shards, and as a
-//! call: a closure that is run there as a task of its own.
+//! A message to another CPU and its answer: what waking costs where both sides sleep in between,
+//! and what the way there and back costs where both keep looking. Through channels between shards,
+//! and as a call: a closure that is run there as a task of its own.
 
 use crate::case::{Case, PingPong, Road, Work};
 

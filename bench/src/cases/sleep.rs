@@ -1,7 +1,8 @@
 //! Sleeps that are given up before they end, as the deadlines of a server are: what starting one
 //! and taking it out costs.
 //!
-//! With many at once the extra figure [`CREATE_NS`](super::timers::CREATE_NS) is what starting costs alone.
+//! With many at once the extra figure [`CREATE_NS`](super::timers::CREATE_NS) is what starting
+//! costs alone.
 
 use crate::case::{Case, Sleep, Work};
 

@@ -1,7 +1,7 @@
 //! A pool made by hand: two threads, a queue under a lock for the calls and one for the answers.
 //!
-//! The calls are boxed, as they must be where they differ. Threads and caller take all that is there at
-//! once, and only who finds a queue empty sleeps, and only who fills an empty queue wakes.
+//! The calls are boxed, as they must be where they differ. Threads and caller take all that is
+//! there at once, and only who finds a queue empty sleeps, and only who fills an empty queue wakes.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,8 +1,8 @@
 //! The floors: hand-written loops that do the same work with nothing in between.
 //!
 //! A floor has no tasks, no wakers and no timers, so a runtime cannot meet it in full; the ratio to
-//! it is what the runtime costs. Each floor uses the kernel as well as is known, and is single-minded:
-//! what a program would need beyond the case is left out.
+//! it is what the runtime costs. Each floor uses the kernel as well as is known, and is
+//! single-minded: what a program would need beyond the case is left out.
 //!
 //! These are the only modules of the crate with unsafe code. What is shared by several loops is
 //! wrapped in [`ring`] and [`sockets`], so that the loops over sockets themselves are safe code.

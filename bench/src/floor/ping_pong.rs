@@ -1,5 +1,5 @@
-//! Two threads that wake each other through their rings (`IORING_OP_MSG_RING`), asleep in between; and
-//! two that look for each other's number in memory and never sleep.
+//! Two threads that wake each other through their rings (`IORING_OP_MSG_RING`), asleep in between;
+//! and two that look for each other's number in memory and never sleep.
 //!
 //! No queue and no payload: a round trip is two wake-ups, or two cache lines, and nothing else.
 

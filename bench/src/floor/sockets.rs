@@ -1,8 +1,8 @@
 //! Sockets on a ring, as safe code may use them.
 //!
-//! All memory belongs to [`Sockets`]: a ring of *provided* buffers that multishot receives fill, one
-//! *slot* per connection for receives of large messages, and one *message* that a client sends over
-//! and over. Callers hold names for it, never references into what the kernel may write to.
+//! All memory belongs to [`Sockets`]: a ring of *provided* buffers that multishot receives fill,
+//! one *slot* per connection for receives of large messages, and one *message* that a client sends
+//! over and over. Callers hold names for it, never references into what the kernel may write to.
 //!
 //! # Invariants
 //!
@@ -283,7 +283,8 @@ impl<'r> Sockets<'r> {
             .as_ref()
             .expect("a buffer came from the provided ring");
         let start = provided.address(buffer.0);
-        // SAFETY: the block is initialised, and the kernel has given this buffer away (Invariant 2).
+        // SAFETY: the block is initialised, and the kernel has given this buffer away (Invariant
+        // 2).
         unsafe { std::slice::from_raw_parts(start, usize_of(bytes)) }
     }
 

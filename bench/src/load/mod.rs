@@ -115,7 +115,8 @@ impl<'a> Window<'a> {
                 self.since = now;
                 self.phase = Phase::Measuring;
             }
-            // A window without an answer would say nothing: on a busy machine it stays open for one.
+            // A window without an answer would say nothing: on a busy machine it stays open for
+            // one.
             Phase::Measuring if passed >= self.slice.measured && self.answers > 0 => {
                 self.server.ask()?;
                 self.elapsed = passed;

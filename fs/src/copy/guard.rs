@@ -29,7 +29,8 @@ pub(super) fn admit(from: &Path, to: &Path) -> Result<Metadata, Failure> {
 
 /// Refuses to replace what a copy would be made of, or a directory by something else.
 pub(super) fn refuse_same(from: &Metadata, to: &Path) -> Result<(), Failure> {
-    // What is behind a link counts too: replacing the link would lose nothing, but not what was meant.
+    // What is behind a link counts too: replacing the link would lose nothing, but not what was
+    // meant.
     for look in [fs::symlink_metadata(to), fs::metadata(to)] {
         match look {
             Ok(there) if platform::is_same(from, &there) => {

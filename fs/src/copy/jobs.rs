@@ -1,7 +1,7 @@
 //! The jobs of the blocking pool: directories, and what is small in them.
 //!
-//! Plain calls, one after the other, on a thread that may wait. A job looks between files whether the
-//! copy was stopped, and gives back what is left to do.
+//! Plain calls, one after the other, on a thread that may wait. A job looks between files whether
+//! the copy was stopped, and gives back what is left to do.
 
 use std::cell::RefCell;
 use std::fs::{self, DirEntry, File, FileTimes, FileType, Metadata};

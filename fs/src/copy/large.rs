@@ -1,8 +1,9 @@
 //! A large file: cloned, copied inside the kernel, or chunk by chunk through the ring.
 //!
 //! The three are tried in this order, and each but the last may refuse before it has copied a byte
-//! of a range; what it has copied counts. Only errors that say "not here" lead on to the next: a full
-//! disk is a full disk. Calls that wait are jobs of the pool; the chunks are operations of the shard.
+//! of a range; what it has copied counts. Only errors that say "not here" lead on to the next: a
+//! full disk is a full disk. Calls that wait are jobs of the pool; the chunks are operations of the
+//! shard.
 
 use std::cell::RefCell;
 use std::fs::{File, Metadata};

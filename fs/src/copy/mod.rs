@@ -3,8 +3,8 @@
 //! # Who does what
 //!
 //! Copying a tree of small files is nearly all opening, making and naming; the kernel does these at
-//! their best as plain calls on a few threads, and a ring would hand each to a worker of its own. So
-//! directories and small files are jobs of the blocking pool, each of a whole directory or of a
+//! their best as plain calls on a few threads, and a ring would hand each to a worker of its own.
+//! So directories and small files are jobs of the blocking pool, each of a whole directory or of a
 //! [batch](BATCH) of its files, and up to [`JOBS`] of them are given to it: on a fast disk its first
 //! threads do them all, on a slow one it grows. A large file is cloned where the file system can,
 //! else copied inside the kernel piece by piece, else read and written through the ring with
@@ -12,10 +12,10 @@
 //!
 //! # What is there at each moment
 //!
-//! A file is written under a name of our own beside its place and renamed when it is whole, with its
-//! mode and times: under its own name there is the old file or the new one, nothing between, and
-//! what it replaces is never written through. A copy that fails or is stopped removes what it has
-//! under way; only a killed process can leave such a name (`.annulet-cp.…`) behind.
+//! A file is written under a name of our own beside its place and renamed when it is whole, with
+//! its mode and times: under its own name there is the old file or the new one, nothing between,
+//! and what it replaces is never written through. A copy that fails or is stopped removes what it
+//! has under way; only a killed process can leave such a name (`.annulet-cp.…`) behind.
 //!
 //! A directory is made private, and gets its mode and times when the last job that holds it lets go
 //! of it ([`Dir`]); its parent is held until then, so times are set from the leaves up.

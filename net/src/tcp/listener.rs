@@ -29,8 +29,8 @@ const BACKLOG: i32 = 1024;
 
 /// A listening TCP socket of this shard.
 ///
-/// Dropping it closes it, and with it the connections that nobody took, once the kernel has let go of
-/// an accept that was armed: at the end of the shard's tick.
+/// Dropping it closes it, and with it the connections that nobody took, once the kernel has let go
+/// of an accept that was armed: at the end of the shard's tick.
 #[derive(Debug)]
 pub struct TcpListener {
     socket: Shared<Socket>,
@@ -61,8 +61,8 @@ impl TcpListener {
             if let Err(error) = &opened
                 && error.kind() == io::ErrorKind::AddrInUse
             {
-                // Perhaps by a listener that this shard has just dropped: its accept is cancelled at
-                // the end of the tick, and then the port is free. A timer fires after that.
+                // Perhaps by a listener that this shard has just dropped: its accept is cancelled
+                // at the end of the tick, and then the port is free. A timer fires after that.
                 sleep(Duration::from_millis(1)).await;
                 opened = Self::open(addr, false);
             }
@@ -145,14 +145,14 @@ impl TcpListener {
 
     /// The connections as a stream without end.
     ///
-    /// An error is an item, and does not end the stream: as after [`accept`](Self::accept), the next
-    /// item is tried for again.
+    /// An error is an item, and does not end the stream: as after [`accept`](Self::accept), the
+    /// next item is tried for again.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of `next`, or the stream, loses no connection: it waits for the next to ask
-    /// the listener. But a stream that has been asked, and then is neither asked again nor dropped, is
-    /// in the way of others who accept from the same listener.
+    /// Dropping the future of `next`, or the stream, loses no connection: it waits for the next to
+    /// ask the listener. But a stream that has been asked, and then is neither asked again nor
+    /// dropped, is in the way of others who accept from the same listener.
     ///
     /// # Kernel
     ///

@@ -1,7 +1,8 @@
 //! The poll traits over a stream: `futures-io`'s, and by feature tokio's and hyper's.
 //!
 //! Reading copies out of the stream's leases. Writing tries at once and waits for room only where
-//! there is none, so what `poll_write` has accepted is with the kernel and `flush` has nothing to do.
+//! there is none, so what `poll_write` has accepted is with the kernel and `flush` has nothing to
+//! do.
 
 use std::io;
 use std::net::Shutdown;

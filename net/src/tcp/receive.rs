@@ -6,9 +6,9 @@
 //! whatever is dropped.
 //!
 //! Where the kernel can, reading by leases arms one multishot receive per stream, which stays armed
-//! between reads. Once armed, owned reads copy out of its leases as well. It ends by itself when the
-//! buffers of the shard run out or the reader lags, and is armed again when one comes back or the
-//! reader has caught up.
+//! between reads. Once armed, owned reads copy out of its leases as well. It ends by itself when
+//! the buffers of the shard run out or the reader lags, and is armed again when one comes back or
+//! the reader has caught up.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;

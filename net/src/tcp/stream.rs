@@ -113,8 +113,8 @@ impl TcpStream {
     ///
     /// # Kernel
     ///
-    /// One multishot `IORING_OP_RECV` with provided buffers (Linux 6.0) for all receives; without it,
-    /// and on the `poll` driver, `recv(2)` when the stream is readable.
+    /// One multishot `IORING_OP_RECV` with provided buffers (Linux 6.0) for all receives; without
+    /// it, and on the `poll` driver, `recv(2)` when the stream is readable.
     pub async fn recv(&self) -> io::Result<Option<Lease>> {
         let turn = self.receiver.turns.join();
         poll_fn(|cx| turn.note(self.receiver.poll_lease(&self.socket, cx), cx)).await
@@ -130,8 +130,8 @@ impl TcpStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe for the stream: bytes that arrive for a dropped read go to the next. The buffer is
-    /// freed once the kernel lets go of it, never before.
+    /// Cancel safe for the stream: bytes that arrive for a dropped read go to the next. The buffer
+    /// is freed once the kernel lets go of it, never before.
     ///
     /// # Kernel
     ///
@@ -187,13 +187,13 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// The connection's, with the buffer and the bytes taken before. The stream is then good only for
-    /// closing.
+    /// The connection's, with the buffer and the bytes taken before. The stream is then good only
+    /// for closing.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: the peer gets an unknown prefix of `buf`. The buffer is freed once the kernel
-    /// lets go of it, never before.
+    /// Not cancel safe: the peer gets an unknown prefix of `buf`. The buffer is freed once the
+    /// kernel lets go of it, never before.
     ///
     /// # Kernel
     ///

@@ -1,7 +1,7 @@
 //! Several tasks awaiting the same thing: each gets its turn.
 //!
-//! The operation below wakes one task, the one that polled last. So whoever takes an item, or gives up
-//! waiting for one, wakes the others, and they ask again. A task that is alone stays in the list
+//! The operation below wakes one task, the one that polled last. So whoever takes an item, or gives
+//! up waiting for one, wakes the others, and they ask again. A task that is alone stays in the list
 //! between its waits, which makes waiting again free.
 
 use std::cell::{Cell, RefCell};

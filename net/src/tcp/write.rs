@@ -1,7 +1,8 @@
 //! Sending all of a buffer, as a future.
 //!
-//! Written by hand rather than as an `async fn` so that the buffer moves once, into the operation. The
-//! kernel is asked to send the whole; where it sends a part all the same, the rest follows from here.
+//! Written by hand rather than as an `async fn` so that the buffer moves once, into the operation.
+//! The kernel is asked to send the whole; where it sends a part all the same, the rest follows from
+//! here.
 
 use std::future::Future;
 use std::io;

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. `start` comes from `alloc_zeroed` with `layout`, is freed once, in `drop`, and is never shared.
+//! 1. `start` comes from `alloc_zeroed` with `layout`, is freed once, in `drop`, and is never
+//!    shared.
 //! 2. All `layout.size()` bytes are initialised from the start; `len` of them count.
 
 #![expect(unsafe_code, reason = "allocates by hand to choose the alignment")]

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. From its making to its drop a lease owns its buffer alone: the pool hands a buffer out once, and
-//!    the kernel takes no buffer that is out. Upheld by [`Provided`].
+//! 1. From its making to its drop a lease owns its buffer alone: the pool hands a buffer out once,
+//!    and the kernel takes no buffer that is out. Upheld by [`Provided`].
 //! 2. `start ≤ end ≤` the buffer's size, and all of the buffer is initialised: it starts zeroed.
 
 #![expect(

@@ -47,7 +47,8 @@ pub unsafe trait IoBuf: 'static {
 
     /// The initialised bytes.
     fn as_init(&self) -> &[u8] {
-        // SAFETY: Invariants 1 and 2: the range is valid and initialised, upheld by the implementor.
+        // SAFETY: Invariants 1 and 2: the range is valid and initialised, upheld by the
+        // implementor.
         unsafe { std::slice::from_raw_parts(self.stable_ptr(), self.bytes_init()) }
     }
 
@@ -77,8 +78,8 @@ pub unsafe trait IoBufMut: IoBuf {
     /// The capacity of the range in bytes.
     fn bytes_total(&self) -> usize;
 
-    /// Says that exactly the first `bytes` are initialised now: the length becomes `bytes` where the
-    /// buffer has a length.
+    /// Says that exactly the first `bytes` are initialised now: the length becomes `bytes` where
+    /// the buffer has a length.
     ///
     /// # Safety
     ///

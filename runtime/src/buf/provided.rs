@@ -1,9 +1,10 @@
-//! Provided buffers: one pool per shard, from which a receive takes a buffer only when data is there.
+//! Provided buffers: one pool per shard, from which a receive takes a buffer only when data is
+//! there.
 //!
 //! A buffer is free, on the ring for the kernel to take, or out as a [`Lease`]. A lease gives its
 //! buffer back when it is dropped, exactly once, by its type. Free buffers lie in a stack. Without
-//! io_uring the shard takes from it; with io_uring, which [`Provided::lend`] settles once, each turn
-//! of the loop moves buffers from there to the ring, up to a *target*.
+//! io_uring the shard takes from it; with io_uring, which [`Provided::lend`] settles once, each
+//! turn of the loop moves buffers from there to the ring, up to a *target*.
 //!
 //! The target keeps few connections on few pages: the kernel takes from a ring in order and would
 //! otherwise go round through all the memory. It doubles when a turn takes more than half of it or
@@ -17,8 +18,8 @@
 //! 1. A buffer's bytes belong to one side at a time: to the kernel while its entry is published, to
 //!    the lease between the completion that names it and the lease's drop.
 //! 2. A buffer id from a completion is used once: made into a lease by the operation it came with.
-//! 3. The pool is dropped after the ring that it was lent to; a lease keeps the pool alive, and with
-//!    it the memory.
+//! 3. The pool is dropped after the ring that it was lent to; a lease keeps the pool alive, and
+//!    with it the memory.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -115,8 +116,8 @@ impl Provided {
         self.leased.get()
     }
 
-    /// Whether nothing can be received before a buffer comes back. It comes back as a lease, even one
-    /// whose bytes have arrived for a reader that has not asked for them yet.
+    /// Whether nothing can be received before a buffer comes back. It comes back as a lease, even
+    /// one whose bytes have arrived for a reader that has not asked for them yet.
     #[inline]
     pub(crate) fn is_exhausted(&self) -> bool {
         self.on_ring.get() == 0 && self.free.borrow().is_empty()

@@ -2,10 +2,10 @@
 //!
 //! # Invariants
 //!
-//! 1. The first page-aligned part of the mapping is the table of `buffers` entries of sixteen bytes,
-//!    the rest `buffers × buffer_bytes` of buffers; both lie inside the mapping.
-//! 2. An entry is written before the tail that publishes it is stored with Release, which pairs with
-//!    the kernel's load.
+//! 1. The first page-aligned part of the mapping is the table of `buffers` entries of sixteen
+//!    bytes, the rest `buffers × buffer_bytes` of buffers; both lie inside the mapping.
+//! 2. An entry is written before the tail that publishes it is stored with Release, which pairs
+//!    with the kernel's load.
 
 #![expect(unsafe_code, reason = "writes the entries that the kernel reads")]
 
@@ -58,7 +58,8 @@ impl Memory {
         let base: NonNull<BufRingEntry> = self.entries.base().cast();
         // SAFETY: masked, the place lies inside the table (Invariant 1).
         let mut entry = unsafe { base.add(usize::from(tail & self.mask)) };
-        // SAFETY: the kernel reads this place only after the tail below has passed it (Invariant 2).
+        // SAFETY: the kernel reads this place only after the tail below has passed it (Invariant
+        // 2).
         let entry = unsafe { entry.as_mut() };
         entry.set_addr(self.buffer(id, buffer_bytes).addr().get() as u64);
         entry.set_len(buffer_bytes);

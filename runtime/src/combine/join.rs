@@ -1,16 +1,17 @@
 //! `join!` and `try_join!`: several futures at once, in the task that awaits them.
 //!
-//! The futures lie in the awaiting future itself: nothing is spawned and nothing allocated, so they may
-//! borrow. All have the one waker of their task; a wake polls those that are not done.
+//! The futures lie in the awaiting future itself: nothing is spawned and nothing allocated, so they
+//! may borrow. All have the one waker of their task; a wake polls those that are not done.
 
 /// Awaits all futures at once and gives their outputs as a tuple.
 ///
 /// The futures run within the awaiting task and may borrow from it; nothing is spawned, nothing is
-/// allocated. They are evaluated and first polled in the order written. After that a wake of the task
-/// polls those that are not done, all of them: for more than a few dozen use
+/// allocated. They are evaluated and first polled in the order written. After that a wake of the
+/// task polls those that are not done, all of them: for more than a few dozen use
 /// [`join_all`](crate::join_all), which polls only those that were woken.
 ///
-/// A future is dropped when it is done. A panic in one is a panic of the `join!`, and drops the others.
+/// A future is dropped when it is done. A panic in one is a panic of the `join!`, and drops the
+/// others.
 ///
 /// # Cancel safety
 ///
@@ -43,12 +44,12 @@ macro_rules! join {
 /// Awaits all futures at once, until one fails; gives a tuple of what they are worth, or the first
 /// error.
 ///
-/// As [`join!`](crate::join), for futures whose outputs are [`Result`]s with one type of error. At the
-/// first error the other futures are dropped, before the error is given. Of errors that are there in
-/// one poll, the one of the future written first is given, and the rest are dropped.
+/// As [`join!`](crate::join), for futures whose outputs are [`Result`]s with one type of error. At
+/// the first error the other futures are dropped, before the error is given. Of errors that are
+/// there in one poll, the one of the future written first is given, and the rest are dropped.
 ///
-/// A dropped `JoinHandle` detaches its task, so a failure does not end tasks whose handles are joined
-/// here. A [`TaskGroup`](crate::group::TaskGroup) does that.
+/// A dropped `JoinHandle` detaches its task, so a failure does not end tasks whose handles are
+/// joined here. A [`TaskGroup`](crate::group::TaskGroup) does that.
 ///
 /// # Errors
 ///
@@ -81,8 +82,8 @@ macro_rules! try_join {
     };
 }
 
-/// Names the futures one by one, then writes the join. Each `future` comes from a call of its own, so
-/// the names differ, though they look the same.
+/// Names the futures one by one, then writes the join. Each `future` comes from a call of its own,
+/// so the names differ, though they look the same.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __join {

@@ -1,7 +1,7 @@
 //! `join_all` and `try_join_all`: a list of futures, each with a waker of its own.
 //!
-//! A wake marks one future and wakes the task; a poll looks at the marked ones alone. So the work is in
-//! proportion to the wakes, however many futures there are. The set of futures is that of
+//! A wake marks one future and wakes the task; a poll looks at the marked ones alone. So the work
+//! is in proportion to the wakes, however many futures there are. The set of futures is that of
 //! `futures-util`; what is added here is the order of the outputs.
 
 use std::fmt;
@@ -140,9 +140,9 @@ impl<F: Future<Output = Result<T, E>>, T, E> Future for TryJoinAll<F, T, E> {
 /// Awaits all futures of a list and gives their outputs, in the order of the list.
 ///
 /// The futures run at once, within the awaiting task, and may borrow. They are first polled in the
-/// order of the list; after that only those that were woken are. Each costs one allocation. For a few
-/// futures known where you write use [`join!`](crate::join), which costs none. For outputs as they
-/// come, use [`FuturesUnordered`](crate::stream::FuturesUnordered).
+/// order of the list; after that only those that were woken are. Each costs one allocation. For a
+/// few futures known where you write use [`join!`](crate::join), which costs none. For outputs as
+/// they come, use [`FuturesUnordered`](crate::stream::FuturesUnordered).
 ///
 /// A panic in one is a panic of the whole, and drops the others.
 ///
@@ -174,8 +174,8 @@ where
     JoinAll(Joined::new(futures))
 }
 
-/// Awaits all futures of a list until one fails; gives their outputs, in the order of the list, or the
-/// first error.
+/// Awaits all futures of a list until one fails; gives their outputs, in the order of the list, or
+/// the first error.
 ///
 /// At the first error all other futures are dropped, before the error is given. As to the rest, see
 /// [`join_all`]; of errors that are ready at once, the one whose future was woken first is given.

@@ -32,8 +32,8 @@
 //!
 //! The macros poll every branch that is not done at each wake of the task; right for a handful.
 //! [`join_all`], [`try_join_all`], and [`race`] over lists give each future a waker of its own and poll
-//! only what was woken: ten thousand futures that are woken once each are polled twenty thousand times
-//! in all.
+//! only what was woken: ten thousand futures that are woken once each are polled twenty thousand
+//! times in all.
 //!
 //! # How deep
 //!
@@ -58,8 +58,8 @@
 //! | `as_completed(list)` | [`FuturesUnordered`](crate::stream::FuturesUnordered) of futures, [`TaskSet`](crate::group::TaskSet) of tasks; both are streams |
 //! | `wait(…, FIRST_COMPLETED)` | [`wait`](crate::group::wait()) of tasks; [`race`] of futures, or [`select!`](crate::select) over `&mut` futures, which leaves the others under way |
 //!
-//! With `try_join_all` over plain futures there is no "others go on": they are dropped, which is what
-//! most users of `gather` believe that it does.
+//! With `try_join_all` over plain futures there is no "others go on": they are dropped, which is
+//! what most users of `gather` believe that it does.
 
 mod join;
 mod join_all;

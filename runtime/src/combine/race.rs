@@ -2,8 +2,8 @@
 //!
 //! A rule says of an output whether it wins or loses: under `race` the first output wins, under
 //! `race_ok` the first that is `Ok`, and then nobody wins if all have lost. A tuple is polled in place,
-//! in an order drawn by lot; a list of any length gives each future a waker of its own, and its futures
-//! are first polled in an order drawn by lot.
+//! in an order drawn by lot; a list of any length gives each future a waker of its own, and its
+//! futures are first polled in an order drawn by lot.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -74,8 +74,8 @@ pub struct Tuple;
 )]
 pub struct List;
 
-/// What can be given to [`race`] and [`race_ok`]: a tuple of one to twelve futures whose outputs have
-/// one type, or an array, a `Vec`, or anything else to be iterated over. `Kind` is inferred.
+/// What can be given to [`race`] and [`race_ok`]: a tuple of one to twelve futures whose outputs
+/// have one type, or an array, a `Vec`, or anything else to be iterated over. `Kind` is inferred.
 pub trait Contenders<Kind> {
     /// What each future gives.
     type Output;
@@ -93,10 +93,10 @@ pub trait Contenders<Kind> {
 
 /// Awaits the first of several futures to finish, and drops the others.
 ///
-/// The contenders are a tuple of futures with one type of output, or a list (array, `Vec`, iterator).
-/// Of several that are ready at once each is as likely to win; [`seed`](super::seed) repeats the
-/// draws. The losers are dropped before the answer is given. A tuple costs no allocation; of a list
-/// only those that were woken are polled.
+/// The contenders are a tuple of futures with one type of output, or a list (array, `Vec`,
+/// iterator). Of several that are ready at once each is as likely to win; [`seed`](super::seed)
+/// repeats the draws. The losers are dropped before the answer is given. A tuple costs no
+/// allocation; of a list only those that were woken are polled.
 ///
 /// # Panics
 ///
@@ -133,13 +133,13 @@ pub fn race<K, C: Contenders<K>>(contenders: C) -> impl Future<Output = C::Outpu
 
 /// Awaits the first of several futures to succeed, and drops the others.
 ///
-/// The contenders are as in [`race`], with [`Result`]s for outputs. A failure is kept, and the race goes
-/// on.
+/// The contenders are as in [`race`], with [`Result`]s for outputs. A failure is kept, and the race
+/// goes on.
 ///
 /// # Errors
 ///
-/// If all fail, all errors, in the order of the contenders: an array for a tuple, a `Vec` for a list.
-/// The empty list fails at once, with no errors.
+/// If all fail, all errors, in the order of the contenders: an array for a tuple, a `Vec` for a
+/// list. The empty list fails at once, with no errors.
 ///
 /// # Cancel safety
 ///

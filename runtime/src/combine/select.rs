@@ -17,25 +17,27 @@
 /// 1. The conditions are evaluated, in the order written. A branch whose condition is false is
 ///    disabled.
 /// 2. The futures of the other branches are evaluated, in the order written. An expression behind a
-///    false condition is not evaluated, so `stream.as_mut().unwrap().next(), if stream.is_some()` is
-///    right.
-/// 3. They are polled until one is ready. If its output matches the pattern, all futures are dropped,
-///    and the handler runs. If not, its branch is disabled, and the wait goes on with the rest.
+///    false condition is not evaluated, so `stream.as_mut().unwrap().next(), if stream.is_some()`
+///    is right.
+/// 3. They are polled until one is ready. If its output matches the pattern, all futures are
+///    dropped, and the handler runs. If not, its branch is disabled, and the wait goes on with the
+///    rest.
 /// 4. When every branch is disabled, the handler of `else` runs.
 ///
-/// The macro is an expression, whose value is that of the handler. A handler may use what the futures
-/// borrowed, and may `?`, `break`, `continue`, `return` and `.await`: it stands in the function that
-/// the macro stands in. There is no comma needed after a handler in braces. Up to 64 branches.
+/// The macro is an expression, whose value is that of the handler. A handler may use what the
+/// futures borrowed, and may `?`, `break`, `continue`, `return` and `.await`: it stands in the
+/// function that the macro stands in. There is no comma needed after a handler in braces. Up to 64
+/// branches.
 ///
 /// A future under way survives being passed over if it is borrowed: pin it outside, and write
 /// `&mut future`. Nothing is spawned, and nothing allocated.
 ///
 /// # Fairness
 ///
-/// In each poll the branches are asked in an order drawn by lot, every order as likely as any other, so
-/// that of several that are always ready none starves. [`seed`](crate::combine::seed) repeats the
-/// draws. With `biased;` they are asked in the order written: cheaper, and right where one must come
-/// first, as shutdown before work; then put what may flood last.
+/// In each poll the branches are asked in an order drawn by lot, every order as likely as any
+/// other, so that of several that are always ready none starves. [`seed`](crate::combine::seed)
+/// repeats the draws. With `biased;` they are asked in the order written: cheaper, and right where
+/// one must come first, as shutdown before work; then put what may flood last.
 ///
 /// # Panics
 ///
@@ -45,9 +47,9 @@
 ///
 /// A branch that is passed over is a future dropped under way: look under this heading at what it
 /// awaits. In a loop, `select!` over operations that are cancel safe loses nothing: receives and
-/// accepts of this crate, sleeps, ticks of an interval, join handles by reference, `next` of streams.
-/// What is not, as `write_all`, is made outside of the loop and borrowed. `select!` itself is as safe
-/// to drop as its branches; the handler is not dropped by it.
+/// accepts of this crate, sleeps, ticks of an interval, join handles by reference, `next` of
+/// streams. What is not, as `write_all`, is made outside of the loop and borrowed. `select!` itself
+/// is as safe to drop as its branches; the handler is not dropped by it.
 ///
 /// # Examples
 ///

@@ -1,10 +1,10 @@
 //! Turns: in which order the branches of one poll are asked.
 //!
-//! If the first branch were always asked first, one that is always ready would starve the others. So
-//! the order is drawn anew for each poll, and every order is as likely as any other: a random start
-//! alone would favour a branch that stands behind silent ones. The numbers come from a small generator
-//! of the thread (splitmix64 for each poll, a congruence within it), which is no secret and costs a few
-//! nanoseconds.
+//! If the first branch were always asked first, one that is always ready would starve the others.
+//! So the order is drawn anew for each poll, and every order is as likely as any other: a random
+//! start alone would favour a branch that stands behind silent ones. The numbers come from a small
+//! generator of the thread (splitmix64 for each poll, a congruence within it), which is no secret
+//! and costs a few nanoseconds.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};

@@ -1,4 +1,5 @@
-//! What a driver may use: the opcodes, the features of a ring, and the mask that hides some of them.
+//! What a driver may use: the opcodes, the features of a ring, and the mask that hides some of
+//! them.
 //!
 //! A feature counts as present when the start-up probe has seen it work *and* no mask hides it. The
 //! mask makes a new kernel behave like an old one, so each way around a missing feature has a test:

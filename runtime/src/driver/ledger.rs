@@ -6,8 +6,8 @@ use super::Driver;
 use crate::sys;
 use crate::sys::RawSource;
 
-/// Hears of sources that the driver's operations use. A place is a number that no two of them have at
-/// the same time.
+/// Hears of sources that the driver's operations use. A place is a number that no two of them have
+/// at the same time.
 pub(crate) trait Ledger: fmt::Debug {
     /// There is a new one; `what` describes it.
     fn opened(&self, place: usize, what: String);

@@ -25,10 +25,10 @@
 //!
 //! # After a fork
 //!
-//! The child of a fork has a copy of everything but the kernel's side: a ring's memory is not mapped
-//! there, and a poller is shared with the parent, whom every change would reach. So each way to a backend
-//! first looks whether the process is still the one that made it. In a child, `park` fails with the reason
-//! and everything else does nothing; what must not be touched is leaked.
+//! The child of a fork has a copy of everything but the kernel's side: a ring's memory is not
+//! mapped there, and a poller is shared with the parent, whom every change would reach. So each way
+//! to a backend first looks whether the process is still the one that made it. In a child, `park`
+//! fails with the reason and everything else does nothing; what must not be touched is leaked.
 //!
 //! # Shutdown
 //!
@@ -244,7 +244,8 @@ impl Driver {
         let provided = Provided::new(config.buffers, config.buffer_bytes)?;
         match &mut *self.0.backend.borrow_mut() {
             Backend::Uring(ring)
-                // Lent buffers are the kernel's; where it does not receive into them, the shard does.
+                // Lent buffers are the kernel's; where it does not receive into them, the shard
+                // does.
                 if self.0.features.has(Feature::BufRing)
                     && self.0.features.has_code(Code::RecvMulti) =>
             {
@@ -303,8 +304,8 @@ impl Driver {
         self.kind() == DriverKind::Poll
     }
 
-    /// Whether operations of this code are attempted by the shard itself: their source must then not
-    /// block, unless the attempt can say so by a flag of its own.
+    /// Whether operations of this code are attempted by the shard itself: their source must then
+    /// not block, unless the attempt can say so by a flag of its own.
     #[must_use]
     pub fn attempts(&self, code: Code) -> bool {
         self.route(code) == Route::Attempt
@@ -316,8 +317,8 @@ impl Driver {
         self.0.provided.get().expect("made with the driver")
     }
 
-    /// Fills a lease with bytes that are at hand already; `None`, and the waker is left, if no buffer
-    /// is free.
+    /// Fills a lease with bytes that are at hand already; `None`, and the waker is left, if no
+    /// buffer is free.
     pub fn lease(
         &self,
         waker: &Waker,
@@ -595,8 +596,9 @@ impl Driver {
             || each!(&mut *self.0.backend.borrow_mut(), backend => backend.is_waited_for())
     }
 
-    /// Shows each operation in flight that somebody waits for: its kind, what people call its source, how
-    /// long ago it was submitted, and who waits. `show` comes back to the driver for nothing.
+    /// Shows each operation in flight that somebody waits for: its kind, what people call its
+    /// source, how long ago it was submitted, and who waits. `show` comes back to the driver for
+    /// nothing.
     pub(crate) fn for_each_waiter(
         &self,
         mut show: impl FnMut(Code, Option<String>, Duration, &Waker),

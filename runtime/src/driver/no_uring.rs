@@ -1,7 +1,7 @@
 //! What stands in for the io_uring backend on systems that are not Linux: types without values.
 //!
-//! The driver names its backends without asking for the platform. Here [`Uring::open`] always fails,
-//! so no value of these types is ever made, and whatever would use one is known not to run.
+//! The driver names its backends without asking for the platform. Here [`Uring::open`] always
+//! fails, so no value of these types is ever made, and whatever would use one is known not to run.
 
 use std::convert::Infallible;
 use std::io;

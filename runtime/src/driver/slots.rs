@@ -95,8 +95,8 @@ impl Completion {
         }
     }
 
-    /// The runtime has been shut down, so nothing was asked of anybody. No error number of any system
-    /// is as large.
+    /// The runtime has been shut down, so nothing was asked of anybody. No error number of any
+    /// system is as large.
     pub(crate) const SHUT_DOWN: Self = Self {
         result: -(i32::MAX as isize),
         flags: 0,
@@ -184,7 +184,8 @@ unsafe fn more<T: Payload>(place: NonNull<u8>, completion: Completion) -> Flow {
 unsafe fn source<T: Payload>(place: NonNull<u8>) -> Option<RawSource> {
     // SAFETY: the vtable was made for `T` (Invariant 2).
     let payload = unsafe { payload_at::<T>(place) };
-    // SAFETY: the payload is valid, and `source` reads only what the kernel was not lent (Invariant 3).
+    // SAFETY: the payload is valid, and `source` reads only what the kernel was not lent (Invariant
+    // 3).
     unsafe { payload.as_ref() }.source()
 }
 
@@ -519,7 +520,8 @@ impl Slots {
         Ok((payload, completion))
     }
 
-    /// The payload of a multishot operation in flight or done, for the parts not lent to the kernel.
+    /// The payload of a multishot operation in flight or done, for the parts not lent to the
+    /// kernel.
     ///
     /// # Safety
     ///

@@ -1,7 +1,7 @@
 //! Model: a shutdown races with wakes and messages from other threads.
 //!
-//! What was pushed in time is let go by the shutdown, what comes later is refused and taken back; in
-//! each execution all cells are freed, and so is the owner. Weakened by `ANNULET_WEAKEN=close`.
+//! What was pushed in time is let go by the shutdown, what comes later is refused and taken back;
+//! in each execution all cells are freed, and so is the owner. Weakened by `ANNULET_WEAKEN=close`.
 
 use std::panic::Location;
 use std::task::Poll;

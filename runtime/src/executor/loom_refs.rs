@@ -1,7 +1,7 @@
 //! Models: a task ends while other threads clone, wake and drop its wakers.
 //!
-//! In each execution the cell is freed once (the support counts), after all uses (the header's witness
-//! tells loom of each, and of the free), and the owner with it (loom reports what leaks).
+//! In each execution the cell is freed once (the support counts), after all uses (the header's
+//! witness tells loom of each, and of the free), and the owner with it (loom reports what leaks).
 //! Weakened by `ANNULET_WEAKEN=refs`.
 
 use std::panic::Location;

@@ -34,8 +34,8 @@ pub(super) fn executor() -> (Executor, Arc<Bed>) {
     (executor, bed)
 }
 
-/// The meter of all models, which none looks at. It is made on a thread with a stack of usual size: a
-/// meter is larger than what loom gives to a thread of a model.
+/// The meter of all models, which none looks at. It is made on a thread with a stack of usual size:
+/// a meter is larger than what loom gives to a thread of a model.
 fn meter() -> Arc<Meter> {
     static METER: OnceLock<Arc<Meter>> = OnceLock::new();
     let made = || std::thread::spawn(Arc::<Meter>::default).join();

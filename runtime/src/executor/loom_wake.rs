@@ -1,8 +1,8 @@
 //! Model: two other threads wake one task, which must get to see what each did before its wake.
 //!
-//! Whether the wakes are coalesced, or fall before, into or after a poll, the last poll must find both
-//! flags up. A lost wake, or a write that a coalesced wake did not carry over, shows as a deadlock.
-//! Weakened by `ANNULET_WEAKEN=coalesce`, by `push` and by `sleep`.
+//! Whether the wakes are coalesced, or fall before, into or after a poll, the last poll must find
+//! both flags up. A lost wake, or a write that a coalesced wake did not carry over, shows as a
+//! deadlock. Weakened by `ANNULET_WEAKEN=coalesce`, by `push` and by `sleep`.
 
 use std::cell::Cell;
 use std::panic::Location;

@@ -1,7 +1,7 @@
 //! The executor of one shard: runs its tasks, first come first served, on the thread that made it.
 //!
-//! It knows nothing of drivers or time. Whoever drives it calls, turn by turn: [`drain_inbox`] for what
-//! came from other threads, [`run`] for what is ready, and, when nothing is, [`prepare_park`]
+//! It knows nothing of drivers or time. Whoever drives it calls, turn by turn: [`drain_inbox`] for
+//! what came from other threads, [`run`] for what is ready, and, when nothing is, [`prepare_park`]
 //! before it sleeps and [`unparked`] after. What wakes it from sleep is an [`Unpark`].
 //!
 //! There is no unsafe code here; see [`task`](crate::task) for the protocols.
@@ -59,8 +59,8 @@ impl Executor {
         self.owner.set_probe(probe);
     }
 
-    /// Makes this the executor that the thread is inside of, until the guard is dropped. Inside, wakes
-    /// of its tasks take the short road; outside, they are right, too.
+    /// Makes this the executor that the thread is inside of, until the guard is dropped. Inside,
+    /// wakes of its tasks take the short road; outside, they are right, too.
     pub(crate) fn enter(&self) -> EnterGuard {
         self.owner.enter()
     }
@@ -83,8 +83,8 @@ impl Executor {
         Remote::new(self.owner.to_shared())
     }
 
-    /// Schedules the tasks that other threads have woken and runs a bounded number of their messages.
-    /// True if there were any.
+    /// Schedules the tasks that other threads have woken and runs a bounded number of their
+    /// messages. True if there were any.
     pub(crate) fn drain_inbox(&self) -> bool {
         if !self.owner.is_pending() {
             return false;
@@ -95,8 +95,8 @@ impl Executor {
         tasks || messages
     }
 
-    /// Runs tasks, first come first served within their class, until none is ready or `pause`, asked after
-    /// each batch, says so. A task that is woken meanwhile goes to the back.
+    /// Runs tasks, first come first served within their class, until none is ready or `pause`,
+    /// asked after each batch, says so. A task that is woken meanwhile goes to the back.
     ///
     /// # Panics
     ///
@@ -139,8 +139,8 @@ impl Executor {
         self.owner.unparked();
     }
 
-    /// Runs a future that may borrow, as a task among the others: calls `tick`, which is to do one turn
-    /// of the loop, until it is complete. Ask the view before going to sleep.
+    /// Runs a future that may borrow, as a task among the others: calls `tick`, which is to do one
+    /// turn of the loop, until it is complete. Ask the view before going to sleep.
     ///
     /// # Panics
     ///

@@ -60,8 +60,8 @@ impl Remote {
         self.owner.is_shut_down()
     }
 
-    /// Makes a future on the executor's thread and spawns it there. If the executor has shut down, or
-    /// does before the task is complete, the handle says cancelled.
+    /// Makes a future on the executor's thread and spawns it there. If the executor has shut down,
+    /// or does before the task is complete, the handle says cancelled.
     pub(crate) fn spawn<F, Fut>(
         &self,
         make: F,

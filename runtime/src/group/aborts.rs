@@ -32,7 +32,8 @@ impl Drop for Deeper {
     }
 }
 
-/// Runs `aborts` now, or, if many such calls are on the stack, before the outermost of them returns.
+/// Runs `aborts` now, or, if many such calls are on the stack, before the outermost of them
+/// returns.
 pub(super) fn in_turn(aborts: impl FnOnce() + 'static) {
     if DEPTH.get() >= DEPTH_MAX {
         WAITING.with_borrow_mut(|waiting| waiting.push_back(Box::new(aborts)));

@@ -11,8 +11,8 @@ use crate::time::{self, sleep_until};
 
 /// Has the shard make a call at its next turn: after what is ready now, before what comes later.
 ///
-/// Dropping the handle lets the call happen; [`abort`](JoinHandle::abort) before it does keeps it from
-/// happening. A panic of the call that nobody joins goes to the runtime's hook for those.
+/// Dropping the handle lets the call happen; [`abort`](JoinHandle::abort) before it does keeps it
+/// from happening. A panic of the call that nobody joins goes to the runtime's hook for those.
 ///
 /// # Panics
 ///

@@ -32,8 +32,8 @@ impl From<Asker> for CancelCause {
 
 /// What ran in a scope was cancelled, and has been dropped.
 ///
-/// A task that was asked to end gets this from its innermost scope. To end, it passes the error on, after
-/// whatever it awaits to put things in order; to go on, it does not.
+/// A task that was asked to end gets this from its innermost scope. To end, it passes the error on,
+/// after whatever it awaits to put things in order; to go on, it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cancelled {
     cause: CancelCause,

@@ -89,8 +89,8 @@ where
     }
 }
 
-/// A handle on the output of a child of a [`TaskGroup`](crate::TaskGroup). Dropping it changes nothing:
-/// the child belongs to the group.
+/// A handle on the output of a child of a [`TaskGroup`](crate::TaskGroup). Dropping it changes
+/// nothing: the child belongs to the group.
 ///
 /// # Cancel safety
 ///

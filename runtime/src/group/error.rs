@@ -106,8 +106,8 @@ impl<E> GroupError<E> {
         self.failures.iter().filter_map(Failure::error)
     }
 
-    /// The failures apart: those that `select` chooses by their error, and the rest, if there is any
-    /// (`except*`, for those who know it).
+    /// The failures apart: those that `select` chooses by their error, and the rest, if there is
+    /// any (`except*`, for those who know it).
     #[must_use]
     pub fn split(self, mut select: impl FnMut(&E) -> bool) -> (Vec<E>, Option<Self>) {
         let mut chosen = Vec::new();
@@ -126,8 +126,8 @@ impl<E> GroupError<E> {
     /// The cancel, if the group was asked to end: by [`TaskGroup::cancel`](crate::TaskGroup::cancel), or
     /// with its task. To end with the task, pass the error on.
     ///
-    /// If there are failures too, a cancel of the task is also told to the next scope outward, or the
-    /// next that the task enters, so that it is not lost where only failures are looked at.
+    /// If there are failures too, a cancel of the task is also told to the next scope outward, or
+    /// the next that the task enters, so that it is not lost where only failures are looked at.
     #[must_use]
     pub fn cancelled(&self) -> Option<Cancelled> {
         self.cancelled

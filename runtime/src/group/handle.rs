@@ -49,8 +49,8 @@ impl<T> JoinHandle<T> {
 
     /// Calls `call` with the task's output once it has ended, at the shard's next turn.
     ///
-    /// The handle given back is on the call and its output, so calls can follow each other. Dropping it
-    /// lets the call happen; aborting it keeps it from happening, and the task goes on.
+    /// The handle given back is on the call and its output, so calls can follow each other.
+    /// Dropping it lets the call happen; aborting it keeps it from happening, and the task goes on.
     ///
     /// # Panics
     ///

@@ -1,15 +1,17 @@
-//! Cancel scopes: a part of a task that can be ended from outside, with a deadline that can be moved.
+//! Cancel scopes: a part of a task that can be ended from outside, with a deadline that can be
+//! moved.
 //!
 //! A scope is what clones of it share: whether it has ended, and its deadline. Each future that
-//! runs in it has a [`Place`] in its task, where the task's own cancels are heard as well, and a timer
-//! of its own; what changes in the scope wakes them all.
+//! runs in it has a [`Place`] in its task, where the task's own cancels are heard as well, and a
+//! timer of its own; what changes in the scope wakes them all.
 //!
 //! # Which comes first
 //!
 //! A scope that has ended starts nothing. What has been started is polled before anything else is
-//! looked at, so an output that is there in time is not thrown away; then, in this order, what was asked
-//! for, what the task was told, and the deadline. So with deadlines within each other the inner one
-//! ends its future first when both have passed, and an outer one that comes earlier ends all.
+//! looked at, so an output that is there in time is not thrown away; then, in this order, what was
+//! asked for, what the task was told, and the deadline. So with deadlines within each other the
+//! inner one ends its future first when both have passed, and an outer one that comes earlier ends
+//! all.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -53,10 +55,10 @@ impl Shared {
 /// A part of a task that can be cancelled from outside. A clone is the same scope, to be held by
 /// whoever may cancel it or move its deadline.
 ///
-/// Once cancelled, or past its deadline, a scope has ended for good and runs nothing more. Scopes may
-/// lie within each other: what ends an outer one drops all that is inside. When the task itself is
-/// asked to end ([`JoinHandle::cancel`](crate::JoinHandle::cancel)) the innermost scope hears of it,
-/// and only that run ends; the scope does not.
+/// Once cancelled, or past its deadline, a scope has ended for good and runs nothing more. Scopes
+/// may lie within each other: what ends an outer one drops all that is inside. When the task itself
+/// is asked to end ([`JoinHandle::cancel`](crate::JoinHandle::cancel)) the innermost scope hears of
+/// it, and only that run ends; the scope does not.
 ///
 /// A task that has been in a scope minds its own end: a cancel then never aborts it. Where only a
 /// deadline is wanted, [`time::timeout`](crate::time::timeout) is enough, and hears no cancels.
@@ -129,8 +131,8 @@ impl CancelScope {
 
     /// Runs `future` until it is done or the scope ends.
     ///
-    /// When the scope ends, or the task is asked to, `future` is dropped where it stands, before this
-    /// returns. Several futures may run in one scope, at once or in turn.
+    /// When the scope ends, or the task is asked to, `future` is dropped where it stands, before
+    /// this returns. Several futures may run in one scope, at once or in turn.
     ///
     /// # Errors
     ///
@@ -143,8 +145,8 @@ impl CancelScope {
     ///
     /// # Cancel safety
     ///
-    /// As safe as `future`. A cancel of the task that was told here and not answered yet goes to the
-    /// scope outside, or the next.
+    /// As safe as `future`. A cancel of the task that was told here and not answered yet goes to
+    /// the scope outside, or the next.
     pub fn run<F: Future>(&self, future: F) -> ScopeRun<F> {
         ScopeRun {
             future: Some(future),

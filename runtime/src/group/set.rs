@@ -1,7 +1,7 @@
 //! A set of tasks, joined in the order in which they end.
 //!
-//! The handles stand in a queue of their own that knows which of them was woken, so a task's end costs
-//! the same however many others are waited for.
+//! The handles stand in a queue of their own that knows which of them was woken, so a task's end
+//! costs the same however many others are waited for.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -31,7 +31,8 @@ impl<T> Future for Member<T> {
 
 /// Tasks of one shard that belong together, to be joined in the order in which they end.
 ///
-/// Dropping the set aborts all its tasks there and then; see [`detach_all`](Self::detach_all). It is a
+/// Dropping the set aborts all its tasks there and then; see [`detach_all`](Self::detach_all). It
+/// is a
 /// [`Stream`] of ids and outputs. A task that has ended stays in the set until it is joined.
 ///
 /// For tasks of which none may outlive the code that spawned them, and whose failures belong
@@ -158,8 +159,8 @@ impl<T> TaskSet<T> {
         self.joined.clear();
     }
 
-    /// Aborts all tasks and waits until each has ended. Outputs are dropped; a panic among them goes to
-    /// the runtime's hook for those that nobody joins.
+    /// Aborts all tasks and waits until each has ended. Outputs are dropped; a panic among them
+    /// goes to the runtime's hook for those that nobody joins.
     ///
     /// # Cancel safety
     ///

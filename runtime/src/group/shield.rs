@@ -8,11 +8,12 @@ use crate::context;
 use crate::locals::inherit_locals;
 use crate::task::{JoinHandle, TaskMeta};
 
-/// Runs `future` as a task of its own, so that it goes on when the awaiting side is cancelled or dropped.
+/// Runs `future` as a task of its own, so that it goes on when the awaiting side is cancelled or
+/// dropped.
 ///
-/// It starts with this call, and sees the task-locals that are set here. Its output, if nobody awaits it
-/// any more, is dropped; its panic then goes to the runtime's hook for those. It lasts no longer
-/// than the runtime: what has to be done before that ends must be awaited somewhere.
+/// It starts with this call, and sees the task-locals that are set here. Its output, if nobody
+/// awaits it any more, is dropped; its panic then goes to the runtime's hook for those. It lasts no
+/// longer than the runtime: what has to be done before that ends must be awaited somewhere.
 ///
 /// # Panics
 ///

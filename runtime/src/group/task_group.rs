@@ -1,7 +1,8 @@
 //! Task groups: children that do not outlive the code that spawned them.
 //!
-//! The future of [`TaskGroup::scope`] polls the body and reaps the children, which are tasks of their
-//! own. It is done when both the body and every child have ended, and its drop aborts what is left.
+//! The future of [`TaskGroup::scope`] polls the body and reaps the children, which are tasks of
+//! their own. It is done when both the body and every child have ended, and its drop aborts what is
+//! left.
 //!
 //! # Life of a group
 //!
@@ -14,8 +15,8 @@
 //! In one poll children are reaped first. So when a child has failed and the body could go on, the
 //! body is not polled any more, and does not add the failure it would make of a [`ChildError`].
 //!
-//! No borrow of the group is held while a child is cancelled or aborted, since that drops futures, and
-//! their drops may come back to the group.
+//! No borrow of the group is held while a child is cancelled or aborted, since that drops futures,
+//! and their drops may come back to the group.
 //!
 //! [`ChildError`]: super::ChildError
 
@@ -188,8 +189,8 @@ impl<E> Drop for End<E> {
     }
 }
 
-/// A handle on a group of tasks that none of them outlives. Made by [`scope`](Self::scope), for its body;
-/// a clone is the same group, for children that spawn siblings.
+/// A handle on a group of tasks that none of them outlives. Made by [`scope`](Self::scope), for its
+/// body; a clone is the same group, for children that spawn siblings.
 ///
 /// The scope returns only when the body and all children have ended. When one of them fails, by an
 /// error or a panic, the others are asked to end ([`JoinHandle::cancel`]): a child that is inside a
@@ -240,9 +241,9 @@ impl<E> Clone for TaskGroup<E> {
 impl<E> TaskGroup<E> {
     /// Runs `body` with a group of its own, and returns when it and all children have ended.
     ///
-    /// A panic of a child is a failure as an error is, and in the [`GroupError`]. A panic of the body is
-    /// the caller's own: the children are asked to end, all are waited for, and then it goes on; what
-    /// else has failed by then is forgotten.
+    /// A panic of a child is a failure as an error is, and in the [`GroupError`]. A panic of the
+    /// body is the caller's own: the children are asked to end, all are waited for, and then it
+    /// goes on; what else has failed by then is forgotten.
     ///
     /// # Errors
     ///
@@ -255,9 +256,9 @@ impl<E> TaskGroup<E> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the body and aborts every child there and then, and what they have returned
-    /// or failed with is lost. A child that is running at the moment, because it is what drops the
-    /// group, ends when its poll returns.
+    /// Dropping it drops the body and aborts every child there and then, and what they have
+    /// returned or failed with is lost. A child that is running at the moment, because it is what
+    /// drops the group, ends when its poll returns.
     pub async fn scope<T, F>(body: F) -> Result<T, GroupError<E>>
     where
         F: AsyncFnOnce(Self) -> Result<T, E>,
@@ -279,7 +280,8 @@ impl<E> TaskGroup<E> {
 
     /// Spawns a child, whose failure is the group's.
     ///
-    /// In a group that is cancelling or has ended, `future` is dropped unpolled, and the handle says
+    /// In a group that is cancelling or has ended, `future` is dropped unpolled, and the handle
+    /// says
     /// [`Refused`](super::ChildError::Refused).
     ///
     /// # Panics
@@ -340,8 +342,8 @@ impl<E> TaskGroup<E> {
         self.shared.phase.get() == Phase::Open
     }
 
-    /// Asks the body and all children to end. The scope then gives the body's output if there is one
-    /// and nothing has failed, and an error that says cancelled if the body has none.
+    /// Asks the body and all children to end. The scope then gives the body's output if there is
+    /// one and nothing has failed, and an error that says cancelled if the body has none.
     pub fn cancel(&self) {
         let cancelled = Cancelled::new(CancelCause::Asked);
         self.shared.cancel(Some(cancelled));

@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use crate::task::{JoinError, JoinHandle};
 use crate::time::{Sleep, sleep, sleep_until};
 
-/// Says when a [`wait`] is over. [`Until`] has those there are; a closure over what a task ended with is
-/// one as well.
+/// Says when a [`wait`] is over. [`Until`] has those there are; a closure over what a task ended
+/// with is one as well.
 pub trait Condition<T> {
     /// Whether the wait is over now that a task has ended with `output`.
     fn is_met(&mut self, output: &Result<T, JoinError>) -> bool;
@@ -36,8 +36,8 @@ pub enum Until {}
 impl Until {
     /// Until the first task has ended.
     pub const First: First = First(());
-    /// Until the first task has failed: it returned `Err`, or panicked. One that was cancelled or aborted
-    /// has not failed.
+    /// Until the first task has failed: it returned `Err`, or panicked. One that was cancelled or
+    /// aborted has not failed.
     pub const FirstFailure: FirstFailure = FirstFailure(());
     /// Until the first task has panicked, whatever tasks return.
     pub const FirstPanic: FirstPanic = FirstPanic(());
@@ -104,10 +104,10 @@ impl<T> Future for Waited<T> {
 
 /// Waits for some of `tasks` to end, and takes out those that have.
 ///
-/// Gives all that have ended when the wait is over, in the order in which they stood in `tasks`; those
-/// that have not stay there, in order. The outputs are still in the handles:
-/// awaiting those does not wait, and [`peek`](JoinHandle::peek) looks at them. Without tasks there is
-/// nothing to wait for.
+/// Gives all that have ended when the wait is over, in the order in which they stood in `tasks`;
+/// those that have not stay there, in order. The outputs are still in the handles: awaiting those
+/// does not wait, and [`peek`](JoinHandle::peek) looks at them. Without tasks there is nothing to
+/// wait for.
 ///
 /// # Cancel safety
 ///

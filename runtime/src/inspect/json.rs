@@ -1,7 +1,7 @@
 //! A snapshot as JSON, on one line. Times are in nanoseconds, in whole numbers whose names say so.
 //!
-//! Histograms are written bucket by bucket, those in use only: whoever reads two snapshots subtracts
-//! them, and has the quantiles of the time between.
+//! Histograms are written bucket by bucket, those in use only: whoever reads two snapshots
+//! subtracts them, and has the quantiles of the time between.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -107,9 +107,9 @@ impl Writer {
 impl Snapshot {
     /// The snapshot as JSON on one line, as [`serve`](super::serve) gives it.
     ///
-    /// Times are in nanoseconds. Histograms have their buckets in use, each as the longest duration in
-    /// it and how many are. `tasks` is null for a shard that did not answer, and `unanswered` says then
-    /// what is known.
+    /// Times are in nanoseconds. Histograms have their buckets in use, each as the longest duration
+    /// in it and how many are. `tasks` is null for a shard that did not answer, and `unanswered`
+    /// says then what is known.
     #[must_use]
     pub fn json(&self) -> String {
         let mut json = Writer {

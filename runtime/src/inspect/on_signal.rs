@@ -1,6 +1,7 @@
 //! A dump of everything when a signal comes, for a process that has stopped answering.
 //!
-//! A thread of its own waits for the signal, so it is there when every shard is stuck. The handler is
+//! A thread of its own waits for the signal, so it is there when every shard is stuck. The handler
+//! is
 //! `signal-hook`'s, which shares the signal with others of the process and does nothing but write to a
 //! pipe.
 
@@ -21,12 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The signals that a thread waits for.
 static HEARD: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-/// Has a [snapshot](super::snapshot()) of all shards of the process written to standard error whenever a
-/// signal of this kind comes, from now on and for as long as the process lives.
+/// Has a [snapshot](super::snapshot()) of all shards of the process written to standard error
+/// whenever a signal of this kind comes, from now on and for as long as the process lives.
 ///
-/// Asking for the same signal again changes nothing. A shard that does not answer within a second is shown by the task whose poll is on its stack. Usual
-/// choices are `SIGUSR1` and, as for the virtual machines of Java, `SIGQUIT` (ctrl-\\). Its default
-/// action, which mostly is to end the process, is then gone.
+/// Asking for the same signal again changes nothing. A shard that does not answer within a second
+/// is shown by the task whose poll is on its stack. Usual choices are `SIGUSR1` and, as for the
+/// virtual machines of Java, `SIGQUIT` (ctrl-\\). Its default action, which mostly is to end the
+/// process, is then gone.
 ///
 /// # Errors
 ///

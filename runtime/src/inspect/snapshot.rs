@@ -75,9 +75,9 @@ pub struct Running {
 /// Looks at every shard of the process, from any thread, and waits for their answers until `patience`
 /// is over.
 ///
-/// This blocks the calling thread for as long, so a task that calls it holds up its shard: better to
-/// call it from a thread, or by [`spawn_blocking`](crate::spawn_blocking). The shard that it is called
-/// on, if any, is not asked but looked at directly.
+/// This blocks the calling thread for as long, so a task that calls it holds up its shard: better
+/// to call it from a thread, or by [`spawn_blocking`](crate::spawn_blocking). The shard that it is
+/// called on, if any, is not asked but looked at directly.
 ///
 /// # Examples
 ///
@@ -130,7 +130,8 @@ pub fn snapshot(patience: Duration) -> Snapshot {
     }
 }
 
-/// What is seen of a shard without asking it: how many polls there were, and which task's is on the stack.
+/// What is seen of a shard without asking it: how many polls there were, and which task's is on the
+/// stack.
 type Sight = (u64, Option<(TaskId, &'static Location<'static>)>);
 
 fn sight(member: &Member) -> Sight {
@@ -149,8 +150,8 @@ fn running(member: &Member, before: Sight) -> Option<Running> {
     })
 }
 
-/// Asks shards for their tasks, and takes their answers until the deadline. A shard that has too many
-/// questions before it is asked once it has answered one.
+/// Asks shards for their tasks, and takes their answers until the deadline. A shard that has too
+/// many questions before it is asked once it has answered one.
 fn ask_all(
     members: &[Arc<Member>],
     mut to_ask: Vec<usize>,
@@ -233,8 +234,8 @@ impl Drop for Question {
 }
 
 impl Snapshot {
-    /// The counters and histograms of all shards as text for Prometheus (its exposition format 0.0.4),
-    /// told apart by the label `shard`.
+    /// The counters and histograms of all shards as text for Prometheus (its exposition format
+    /// 0.0.4), told apart by the label `shard`.
     #[must_use]
     pub fn prometheus(&self) -> String {
         let shards = self.shards.iter();
@@ -244,8 +245,8 @@ impl Snapshot {
 }
 
 impl Shards {
-    /// The counters and histograms of all shards as text for Prometheus (its exposition format 0.0.4),
-    /// told apart by the label `shard`, which is their number. Asks nothing of the shards.
+    /// The counters and histograms of all shards as text for Prometheus (its exposition format
+    /// 0.0.4), told apart by the label `shard`, which is their number. Asks nothing of the shards.
     ///
     /// # Examples
     ///

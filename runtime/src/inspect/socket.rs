@@ -1,11 +1,11 @@
 //! A socket through which others see the process: the viewer `annulet-top`, a shell.
 //!
 //! Threads of its own answer, so it works while every shard is stuck. It is a Unix socket that only
-//! the user of the process may open: its mode is set after it has its name and before it listens, so
-//! there is no moment at which others could come in.
+//! the user of the process may open: its mode is set after it has its name and before it listens,
+//! so there is no moment at which others could come in.
 //!
-//! A client sends lines and gets an answer to each: `json` has a snapshot on one line; `text` one for
-//! people and `prometheus` the metrics, both followed by an empty line.
+//! A client sends lines and gets an answer to each: `json` has a snapshot on one line; `text` one
+//! for people and `prometheus` the metrics, both followed by an empty line.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -58,12 +58,12 @@ fn lock(clients: &Mutex<Clients>) -> MutexGuard<'_, Clients> {
     clients.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets the user of this process see it through a Unix socket at `path`: `annulet-top PATH` shows its
-/// shards and tasks, and so does `echo text | nc -U PATH`.
+/// Lets the user of this process see it through a Unix socket at `path`: `annulet-top PATH` shows
+/// its shards and tasks, and so does `echo text | nc -U PATH`.
 ///
-/// The socket is the user's alone (mode 0600). One that nobody listens to any more, left by a process
-/// that was killed, is replaced. It is removed when the [`Server`] is dropped. It shows all runtimes of
-/// the process, and answers even while their shards are stuck.
+/// The socket is the user's alone (mode 0600). One that nobody listens to any more, left by a
+/// process that was killed, is replaced. It is removed when the [`Server`] is dropped. It shows all
+/// runtimes of the process, and answers even while their shards are stuck.
 ///
 /// # Errors
 ///

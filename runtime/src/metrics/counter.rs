@@ -1,7 +1,8 @@
 //! Counters with one writer and many readers.
 //!
-//! A counter is written by its shard alone, so a load and a store count as well as a read-modify-write
-//! would, at the price of a plain variable; and any thread may read it, even while the shard is stuck.
+//! A counter is written by its shard alone, so a load and a store count as well as a
+//! read-modify-write would, at the price of a plain variable; and any thread may read it, even
+//! while the shard is stuck.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

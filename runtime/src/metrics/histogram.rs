@@ -1,8 +1,8 @@
 //! Histograms of durations: one writer, many readers, a few nanoseconds for a value.
 //!
 //! The buckets are those of an HDR histogram: each power of two is cut into 32 of equal width, so a
-//! value is known to 3 % of itself, whatever its size. Values are nanoseconds; from 2^40 of them, 18
-//! minutes, all are one.
+//! value is known to 3 % of itself, whatever its size. Values are nanoseconds; from 2^40 of them,
+//! 18 minutes, all are one.
 
 use std::fmt;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 //!
 //! The time is a number that the shard leaves here whenever it has read the clock, in
 //! [ticks](crate::sys::ticks): after a poll, or after a group of short ones, and around each wait. Who
-//! needs a time nearby and not the exact one (when a task was woken, when an operation was submitted)
-//! takes it from here for the price of a load.
+//! needs a time nearby and not the exact one (when a task was woken, when an operation was
+//! submitted) takes it from here for the price of a load.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -34,7 +34,8 @@ pub(crate) struct Meter {
     pub(crate) lateness: Histogram,
     /// How long a message from another shard is under way.
     pub(crate) hop: Histogram,
-    /// How long operations take from submission to completion, by their kind; made when first needed.
+    /// How long operations take from submission to completion, by their kind; made when first
+    /// needed.
     operations: [OnceLock<Box<Histogram>>; OPERATIONS],
 }
 
@@ -85,8 +86,8 @@ impl Meter {
         now
     }
 
-    /// A span of ticks in nanoseconds. Clocks of two processors may differ a little, so a span that is
-    /// negative is none.
+    /// A span of ticks in nanoseconds. Clocks of two processors may differ a little, so a span that
+    /// is negative is none.
     #[inline]
     pub(crate) fn ns_between(&self, from: u64, to: u64) -> u64 {
         let span = to.wrapping_sub(from);

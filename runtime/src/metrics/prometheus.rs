@@ -1,9 +1,9 @@
 //! Readings as text for Prometheus (its exposition format 0.0.4).
 //!
-//! The format wants everything of one metric in one place, so several shards are written together, metric
-//! by metric, and told apart by the label `shard`. Times are in seconds. A histogram has few bounds of
-//! its own, [`BOUNDS_NS`]: what is kept is much finer, and a duration within 3 % below a bound may be
-//! counted above it.
+//! The format wants everything of one metric in one place, so several shards are written together,
+//! metric by metric, and told apart by the label `shard`. Times are in seconds. A histogram has few
+//! bounds of its own, [`BOUNDS_NS`]: what is kept is much finer, and a duration within 3 % below a
+//! bound may be counted above it.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -31,11 +31,11 @@ const BOUNDS_NS: [u64; 14] = [
 ];
 
 impl Metrics {
-    /// This reading as text for Prometheus (its exposition format 0.0.4), with a label `shard` of the
-    /// given name on every line.
+    /// This reading as text for Prometheus (its exposition format 0.0.4), with a label `shard` of
+    /// the given name on every line.
     ///
-    /// For several shards see [`Shards::prometheus`](crate::Shards::prometheus), as the format wants
-    /// the lines of one metric together.
+    /// For several shards see [`Shards::prometheus`](crate::Shards::prometheus), as the format
+    /// wants the lines of one metric together.
     ///
     /// # Examples
     ///

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::counter::{DriverStats, LoopStats, TaskStats};
 use super::histogram::Distribution;
 
-/// What a shard has counted and measured since its start, or since an [earlier](Self::since) reading.
+/// What a shard has counted and measured since its start, or since an [earlier](Self::since)
+/// reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -25,8 +26,8 @@ pub struct Metrics {
     pub timer_lateness: Distribution,
     /// How long messages from other shards and threads were under way.
     pub hop: Distribution,
-    /// How long operations took from submission to completion, by the name of their kind; kinds that
-    /// never occurred are left out.
+    /// How long operations took from submission to completion, by the name of their kind; kinds
+    /// that never occurred are left out.
     pub operations: Vec<(&'static str, Distribution)>,
 }
 

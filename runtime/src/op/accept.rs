@@ -1,14 +1,14 @@
 //! `accept`: takes connections, `IORING_OP_ACCEPT`, one at a time or until cancelled.
 //!
-//! A connection that arrives for an accept nobody waits for any more goes to [`Backlog`], from where
-//! the listener hands it to the next caller.
+//! A connection that arrives for an accept nobody waits for any more goes to [`Backlog`], from
+//! where the listener hands it to the next caller.
 //!
 //! # Invariants
 //!
-//! 1. The entries name no memory of ours: the address of the peer is not asked for, both pointers are
-//!    null. The descriptor they name is the listener's, of which the payload is a holder.
-//! 2. A completion that is not negative is a new descriptor that nobody else owns; it is made into a
-//!    socket once, since each completion goes to exactly one of `complete`, `orphan` and `next`.
+//! 1. The entries name no memory of ours: the address of the peer is not asked for, both pointers
+//!    are null. The descriptor they name is the listener's, of which the payload is a holder.
+//! 2. A completion that is not negative is a new descriptor that nobody else owns; it is made into
+//!    a socket once, since each completion goes to exactly one of `complete`, `orphan` and `next`.
 
 #![expect(unsafe_code, reason = "implements an unsafe trait")]
 

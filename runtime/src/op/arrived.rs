@@ -1,7 +1,7 @@
 //! Completions of a multishot operation that wait to be taken.
 //!
-//! Nearly always there is one at most, which lies here itself: a server with many connections touches
-//! no further memory for it.
+//! Nearly always there is one at most, which lies here itself: a server with many connections
+//! touches no further memory for it.
 
 use std::collections::VecDeque;
 

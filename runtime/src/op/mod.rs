@@ -14,16 +14,16 @@
 //! | done      | the caller    | no                  | never                           |
 //!
 //! A payload enters a slot before an address in it is taken, and leaves it after the kernel has
-//! posted the last completion. Dropping the future of an operation in flight is one state change and
-//! a cancel; [`OpCode::orphan`] then disposes of the result as if somebody had waited.
+//! posted the last completion. Dropping the future of an operation in flight is one state change
+//! and a cancel; [`OpCode::orphan`] then disposes of the result as if somebody had waited.
 //!
-//! To add an opcode: a member of [`Code`] with its route and its probe, a file here with the payload,
-//! and a constructor for the crate that offers it.
+//! To add an opcode: a member of [`Code`] with its route and its probe, a file here with the
+//! payload, and a constructor for the crate that offers it.
 //!
 //! # Invariants
 //!
-//! 1. `Op` and `Multi` use a [`SlotId`] only with the type whose payload they inserted, take it once,
-//!    and give it up on drop.
+//! 1. `Op` and `Multi` use a [`SlotId`] only with the type whose payload they inserted, take it
+//!    once, and give it up on drop.
 
 #![expect(
     unsafe_code,
@@ -95,8 +95,8 @@ impl Attempt {
 /// # Safety
 ///
 /// What [`entry`](Self::entry) and [`job`](Self::job) name lies in `self` or is kept alive and in
-/// place by it; both are called with `self` in its slot. A job touches nothing of `self` but what was
-/// lent by its addresses, from another thread. Sealed in effect: only this crate builds them.
+/// place by it; both are called with `self` in its slot. A job touches nothing of `self` but what
+/// was lent by its addresses, from another thread. Sealed in effect: only this crate builds them.
 #[expect(
     private_interfaces,
     reason = "outside this crate an operation is only made and awaited"
@@ -204,8 +204,9 @@ enum State<T> {
 pub struct Op<T: OpCode> {
     driver: Driver,
     state: State<T>,
-    /// It would have been attempted, but the attempts of a tick were spent. Its next one is free: else
-    /// whoever is polled first in each tick could spend them all, and others would never have a turn.
+    /// It would have been attempted, but the attempts of a tick were spent. Its next one is free:
+    /// else whoever is polled first in each tick could spend them all, and others would never have
+    /// a turn.
     put_off: bool,
 }
 
@@ -321,8 +322,8 @@ impl<T: OpCode> Op<T> {
             unreachable!("only an idle operation is submitted");
         };
         // Copied once, straight into its slot: this is the path that every operation takes.
-        // SAFETY: the payload is not used here again: the state is overwritten below, undropped, and
-        // nothing between can panic, since there is room.
+        // SAFETY: the payload is not used here again: the state is overwritten below, undropped,
+        // and nothing between can panic, since there is room.
         let payload = InSlot(unsafe { std::ptr::read(payload) });
         let state = &raw mut self.state;
         launch(&self.driver, route, payload, waker, |slot| {

@@ -1,7 +1,7 @@
 //! `Multi`: a multishot operation, one request that completes many times, as a stream.
 //!
-//! What has come lies with the payload in its slot until it is taken; the last answer is taken after
-//! all of it.
+//! What has come lies with the payload in its slot until it is taken; the last answer is taken
+//! after all of it.
 //!
 //! # Invariants
 //!
@@ -47,7 +47,8 @@ impl<T: MultiCode> std::fmt::Debug for Multi<T> {
 }
 
 impl<T: MultiCode> Multi<T> {
-    /// A multishot operation of `driver`'s shard; its [`Code`](crate::Code) must be routed to the ring.
+    /// A multishot operation of `driver`'s shard; its [`Code`](crate::Code) must be routed to the
+    /// ring.
     pub fn new(driver: &Driver, payload: T) -> Self {
         Self {
             driver: driver.clone(),

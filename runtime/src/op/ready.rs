@@ -4,8 +4,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The entry names no memory. Its descriptor is that of `_owner`, a holder of the source that lives
-//!    as long as the payload: the number is not closed, nor given to another file, while it is watched.
+//! 1. The entry names no memory. Its descriptor is that of `_owner`, a holder of the source that
+//!    lives as long as the payload: the number is not closed, nor given to another file, while it
+//!    is watched.
 //! 2. `source` is never used after `_owner` is gone; both are fixed when the payload is made.
 
 #![expect(unsafe_code, reason = "implements an unsafe trait")]

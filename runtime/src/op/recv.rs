@@ -2,18 +2,18 @@
 //! into provided buffers until cancelled.
 //!
 //! Received bytes belong to the stream, not to the future that asked for them. What arrives for a
-//! receive that was dropped goes to the stream's [`Spill`], and the next receive takes it from there;
-//! until that dropped receive has answered, no other may start, so the order is kept.
+//! receive that was dropped goes to the stream's [`Spill`], and the next receive takes it from
+//! there; until that dropped receive has answered, no other may start, so the order is kept.
 //!
 //! # Invariants
 //!
 //! 1. The entry of a [`Recv`] names the range of its buffer, which is stable by the promise of
 //!    [`IoBufMut`], owned by the payload, and not touched by us until the last completion.
-//! 2. A result that is not negative counts bytes that the kernel wrote from the start of that range;
-//!    that it does not exceed the range is checked before the buffer is told.
+//! 2. A result that is not negative counts bytes that the kernel wrote from the start of that
+//!    range; that it does not exceed the range is checked before the buffer is told.
 //! 3. The entry of a [`RecvMulti`] names no memory, only the group of buffers that the driver has
-//!    registered and keeps until nothing is in flight. Each completion with a buffer is made into one
-//!    lease, in `complete`, `orphan` or `next`, whichever it goes to.
+//!    registered and keeps until nothing is in flight. Each completion with a buffer is made into
+//!    one lease, in `complete`, `orphan` or `next`, whichever it goes to.
 //! 4. Every payload is a holder of its socket, so the descriptor in the entry stays open.
 
 #![expect(unsafe_code, reason = "lends a buffer to the kernel")]
@@ -184,8 +184,8 @@ pub struct RecvLease {
 }
 
 impl RecvLease {
-    /// Receives from `socket` into a buffer of its driver's pool; answers `OutOfMemory` while none is
-    /// free.
+    /// Receives from `socket` into a buffer of its driver's pool; answers `OutOfMemory` while none
+    /// is free.
     #[must_use]
     pub fn new(socket: &Shared<Socket>) -> Self {
         Self {

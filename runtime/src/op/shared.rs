@@ -1,8 +1,8 @@
 //! Shared sources: sockets and files, counted, closed when the last holder lets go.
 //!
-//! An operation in flight is a holder. So a descriptor is never closed, and its number never reused,
-//! while the kernel may still act on it; closing early is done by cancelling first. The holder of a
-//! watched source tells the driver before it closes.
+//! An operation in flight is a holder. So a descriptor is never closed, and its number never
+//! reused, while the kernel may still act on it; closing early is done by cancelling first. The
+//! holder of a watched source tells the driver before it closes.
 
 use std::any::Any;
 use std::fmt;

@@ -1,15 +1,17 @@
 //! `read` and `write` of a pipe, where there is no position: `IORING_OP_READ`, `IORING_OP_WRITE`.
 //!
-//! Bytes that were read belong to the pipe, not to the future that asked for them; see [`Spill`]. The open
-//! file is ours alone and does not block. Rings of old kernels answer `EAGAIN` for such a file instead of
-//! waiting: whoever awaits these operations then waits for readiness and asks again.
+//! Bytes that were read belong to the pipe, not to the future that asked for them; see [`Spill`].
+//! The open file is ours alone and does not block. Rings of old kernels answer `EAGAIN` for such a
+//! file instead of waiting: whoever awaits these operations then waits for readiness and asks
+//! again.
 //!
 //! # Invariants
 //!
-//! 1. The entry of a [`ReadStream`] names a range of its buffer, from `from` on, which is stable by the
-//!    promise of [`IoBufMut`], owned by the payload, and not touched by us until the last completion.
-//! 2. A result that is not negative counts bytes that the kernel wrote from the start of that range;
-//!    that it does not exceed the range is checked before the buffer is told.
+//! 1. The entry of a [`ReadStream`] names a range of its buffer, from `from` on, which is stable by
+//!    the promise of [`IoBufMut`], owned by the payload, and not touched by us until the last
+//!    completion.
+//! 2. A result that is not negative counts bytes that the kernel wrote from the start of that
+//!    range; that it does not exceed the range is checked before the buffer is told.
 //! 3. The entry of a [`WriteStream`] names initialised bytes of its buffer, on the same terms.
 //! 4. `from` is at most what the buffer has initialised: the constructors have checked it.
 //! 5. Every payload is a holder of its file, so the descriptor in the entry stays open.
@@ -42,8 +44,8 @@ pub(crate) struct ReadStream<B> {
 }
 
 impl<B: IoBufMut> ReadStream<B> {
-    /// Reads from `file` into `buf`, keeping its first `from` bytes; `spill` gets the bytes if nobody
-    /// waits by then.
+    /// Reads from `file` into `buf`, keeping its first `from` bytes; `spill` gets the bytes if
+    /// nobody waits by then.
     ///
     /// # Panics
     ///
@@ -76,8 +78,8 @@ impl<B: IoBufMut> ReadStream<B> {
             read <= self.buf.bytes_total() - self.from,
             "read more than was asked for"
         );
-        // SAFETY: the bytes before `from` were initialised (Invariant 4), and these were written now
-        // (Invariant 2).
+        // SAFETY: the bytes before `from` were initialised (Invariant 4), and these were written
+        // now (Invariant 2).
         unsafe { self.buf.set_init(self.from + read) };
     }
 }
@@ -106,8 +108,8 @@ unsafe impl<B: IoBufMut> OpCode for ReadStream<B> {
 
     fn attempt(&mut self) -> Attempt {
         let (start, len) = self.space();
-        // SAFETY: the range is the buffer's own and valid for writes; a read only writes, so nobody sees
-        // what is not initialised.
+        // SAFETY: the range is the buffer's own and valid for writes; a read only writes, so nobody
+        // sees what is not initialised.
         let space = unsafe { std::slice::from_raw_parts_mut(start, len) };
         Attempt::of((&*self.file).read(space), Interest::Readable)
     }

@@ -1,13 +1,13 @@
 //! `waitid`: waits until a child ends and reaps it, `IORING_OP_WAITID`, by its pidfd.
 //!
-//! A child is reaped once, and its status belongs to the child and not to the future that asked for it.
-//! So it goes to the child's [`Exit`], also when the future was dropped meanwhile; until that dropped wait
-//! has answered, no other may start, since it may still be the one that reaps.
+//! A child is reaped once, and its status belongs to the child and not to the future that asked for
+//! it. So it goes to the child's [`Exit`], also when the future was dropped meanwhile; until that
+//! dropped wait has answered, no other may start, since it may still be the one that reaps.
 //!
 //! # Invariants
 //!
-//! 1. The entry names the payload's own report, which stays in place for as long as the payload is in its
-//!    slot, and is read only after the last completion.
+//! 1. The entry names the payload's own report, which stays in place for as long as the payload is
+//!    in its slot, and is read only after the last completion.
 //! 2. The payload is a holder of the pidfd, so the descriptor in the entry stays open.
 
 #![expect(unsafe_code, reason = "implements an unsafe trait")]

@@ -1,7 +1,7 @@
 //! Who the threads are and what they are doing, as it is written down under the pool's lock.
 //!
-//! Only counts and decisions: nothing here waits, wakes or starts. What is decided, an [`Action`], is
-//! carried out after the lock is released.
+//! Only counts and decisions: nothing here waits, wakes or starts. What is decided, an [`Action`],
+//! is carried out after the lock is released.
 
 use std::time::{Duration, Instant};
 

@@ -9,8 +9,8 @@ use std::{fmt, io};
 
 use crate::panics::discard_panic;
 
-/// What the pool runs, as it lies in the queue: whoever makes one decides what else is in its allocation,
-/// as its result.
+/// What the pool runs, as it lies in the queue: whoever makes one decides what else is in its
+/// allocation, as its result.
 pub(crate) trait Job: Send + Sync {
     /// Runs the job, unless somebody has taken it. Does not panic.
     fn run(&self);

@@ -1,7 +1,7 @@
 //! Models of the pool's protocol: who goes to sleep, or for good, while a job comes.
 //!
-//! A job that is stranded shows as a deadlock, for something waits for it. Each model fails if the step
-//! that it is about is left out:
+//! A job that is stranded shows as a deadlock, for something waits for it. Each model fails if the
+//! step that it is about is left out:
 //!
 //! | model                                             | fails with `ANNULET_WEAKEN`             |
 //! |---------------------------------------------------|-----------------------------------------|

@@ -1,10 +1,10 @@
 //! The blocking pool: threads for calls that would stop a shard, shared by all shards of a runtime.
 //!
-//! A job enters one common queue; a thread takes a batch of the oldest into a deque of its own, from
-//! which the others steal. It is the only place where anything is stolen. A shard that submits pushes
-//! and reads one flag; at most it takes a lock that is held for a few instructions, and wakes one
-//! thread. Only if the pool has no thread at all does it start the first, with other submitters
-//! waiting for that; all other threads are started by threads.
+//! A job enters one common queue; a thread takes a batch of the oldest into a deque of its own,
+//! from which the others steal. It is the only place where anything is stolen. A shard that submits
+//! pushes and reads one flag; at most it takes a lock that is held for a few instructions, and
+//! wakes one thread. Only if the pool has no thread at all does it start the first, with other
+//! submitters waiting for that; all other threads are started by threads.
 //!
 //! # Who does what
 //!
@@ -16,13 +16,13 @@
 //! - **The spare.** A thread that becomes active and leaves none idle, searching or watching first
 //!   starts another, while there may be more. So somebody always has time to notice what active
 //!   threads do not, and the spare does not retire while others work.
-//! - **The watch.** A thread that is woken while the core is busy does not take jobs: it watches, one
-//!   at most, and sleeps in short turns as long as jobs wait. If the active threads took so few in a
-//!   turn that their jobs must be long ones, it joins them; there is a next one to watch, or, as the
-//!   spare, it starts one. More threads help long jobs; short ones they would only contend for.
-//!   So a thread beyond the core goes back to the watch when its job was short.
-//! - **The end.** A thread that was idle for the keep-alive time retires. The last to fall asleep is
-//!   the first to be woken, so that the others do.
+//! - **The watch.** A thread that is woken while the core is busy does not take jobs: it watches,
+//!   one at most, and sleeps in short turns as long as jobs wait. If the active threads took so few
+//!   in a turn that their jobs must be long ones, it joins them; there is a next one to watch, or,
+//!   as the spare, it starts one. More threads help long jobs; short ones they would only contend
+//!   for. So a thread beyond the core goes back to the watch when its job was short.
+//! - **The end.** A thread that was idle for the keep-alive time retires. The last to fall asleep
+//!   is the first to be woken, so that the others do.
 //!
 //! # Why no job is stranded
 //!
@@ -42,8 +42,8 @@
 //! 1. Of the two fences one comes first. Either the submitter reads the flag up, or the thread that
 //!    raises it finds the job. While the flag stays up every submitter acts for itself.
 //! 2. Wake-ups follow one another. A submitter wakes nobody while a thread searches; when the last
-//!    that does stops, because it has a job or because it found none, the flag may rise, so it looks
-//!    whether there is work for another. A watching thread stops by searching.
+//!    that does stops, because it has a job or because it found none, the flag may rise, so it
+//!    looks whether there is work for another. A watching thread stops by searching.
 //! 3. While a thread moves a batch from the common queue to its deque nobody sees the jobs in it.
 //!    So it then does what their submitters did: steps 2 and 3 of the left side.
 //! 4. Sleeping, waking and retiring happen under the lock. A thread that retires is either called
@@ -56,11 +56,12 @@
 //!
 //! # Jobs
 //!
-//! A job's closure is in an allocation that the queue shares with its submitter, and is taken out once: by
-//! the thread that runs it, or by whoever cancels it first. The job keeps its place in the queue, and counts as waiting, until a thread
-//! comes past. A panic ends the job, not the thread.
+//! A job's closure is in an allocation that the queue shares with its submitter, and is taken out
+//! once: by the thread that runs it, or by whoever cancels it first. The job keeps its place in the
+//! queue, and counts as waiting, until a thread comes past. A panic ends the job, not the thread.
 //!
-//! Jobs that wait for other jobs of the same pool hang if there are as many of them as threads may be.
+//! Jobs that wait for other jobs of the same pool hang if there are as many of them as threads may
+//! be.
 
 mod crew;
 mod job;
@@ -181,8 +182,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The closure again if the queue is full, the pool has ended, or it has no thread and none could be
-    /// started.
+    /// The closure again if the queue is full, the pool has ended, or it has no thread and none
+    /// could be started.
     pub(crate) fn submit(&self, work: Work) -> Result<Ticket, Rejected> {
         let job = Arc::new(Plain::new(work));
         let Err(error) = self.0.shared.submit(Arc::clone(&job) as Arc<dyn Job>) else {
@@ -199,8 +200,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit). The caller then cancels the job, and if it is taken already, somebody
-    /// has it all the same.
+    /// As [`submit`](Self::submit). The caller then cancels the job, and if it is taken already,
+    /// somebody has it all the same.
     pub(crate) fn submit_job(&self, job: Arc<dyn Job>) -> io::Result<()> {
         self.0.shared.submit(job)
     }

@@ -1,9 +1,9 @@
 //! Where jobs wait: one queue that all submit to, and a deque per thread that others steal from.
 //!
-//! Every queue is first in, first out. A thread takes a few jobs at a time from the common queue into
-//! its own deque, which saves most of the contention. Should it then get stuck, the others steal what
-//! it took: when the common queue is empty, and on every fourth refill before they look there, so that
-//! those jobs do not wait for a quiet moment.
+//! Every queue is first in, first out. A thread takes a few jobs at a time from the common queue
+//! into its own deque, which saves most of the contention. Should it then get stuck, the others
+//! steal what it took: when the common queue is empty, and on every fourth refill before they look
+//! there, so that those jobs do not wait for a quiet moment.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};

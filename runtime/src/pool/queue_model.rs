@@ -1,9 +1,9 @@
 //! The queue of the models: what the pool may count on of the real one, and no more.
 //!
-//! A job is there after the push; but *whether* some are there is told by a number of its own, which
-//! lags behind as far as memory allows unless a fence forbids it. A thread takes two jobs at a time,
-//! if it can, and for a moment nobody sees the second: then it is back, for anybody to take, which is
-//! what a deque does whose owner is stuck.
+//! A job is there after the push; but *whether* some are there is told by a number of its own,
+//! which lags behind as far as memory allows unless a fence forbids it. A thread takes two jobs at
+//! a time, if it can, and for a moment nobody sees the second: then it is back, for anybody to
+//! take, which is what a deque does whose owner is stuck.
 
 use std::collections::VecDeque;
 
@@ -85,7 +85,8 @@ impl Queue {
         }
     }
 
-    /// What a thread has put back may be any thread's, so in a closed pool each drops what it finds.
+    /// What a thread has put back may be any thread's, so in a closed pool each drops what it
+    /// finds.
     pub(super) fn pop_own(&self, _local: &Local) -> Option<Entry> {
         self.pop()
     }

@@ -1,5 +1,5 @@
-//! What the threads of a pool and its submitters share: the left side of the protocol that is told in
-//! the [pool](super), and the steps that both sides take.
+//! What the threads of a pool and its submitters share: the left side of the protocol that is told
+//! in the [pool](super), and the steps that both sides take.
 
 use std::fmt;
 use std::io;
@@ -56,8 +56,8 @@ impl Shared {
         }
     }
 
-    /// Queues a job. If it fails nobody runs the job unless the caller finds it taken, which means that
-    /// somebody has it all the same.
+    /// Queues a job. If it fails nobody runs the job unless the caller finds it taken, which means
+    /// that somebody has it all the same.
     pub(super) fn submit(self: &Arc<Self>, entry: Entry) -> io::Result<()> {
         if self.tally.fetch_add(1, Ordering::Relaxed) % TAKEN >= self.queue_max {
             self.tally.fetch_sub(1, Ordering::Relaxed);
@@ -78,8 +78,8 @@ impl Shared {
             return Ok(());
         }
         self.queue.push(entry);
-        // If this fails the job's place stays in the queue; it takes a pool that lost all its threads,
-        // or was closed, within the last few instructions.
+        // If this fails the job's place stays in the queue; it takes a pool that lost all its
+        // threads, or was closed, within the last few instructions.
         if proven::pool_closed_is_seen() {
             self.look()
         } else {

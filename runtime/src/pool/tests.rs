@@ -1,5 +1,5 @@
-//! Facts about the pool, with real threads. The tests wait for what they test to happen, never for a
-//! time to pass; [`LONG`] is only how long a failure takes.
+//! Facts about the pool, with real threads. The tests wait for what they test to happen, never for
+//! a time to pass; [`LONG`] is only how long a failure takes.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -18,7 +18,8 @@ use crate::context::Context;
 /// leaves no zombie.
 #[derive(Debug)]
 pub struct Child {
-    /// What it reads as its standard input, if that is a pipe. Dropping it is the end of that input.
+    /// What it reads as its standard input, if that is a pipe. Dropping it is the end of that
+    /// input.
     pub stdin: Option<ChildStdin>,
     /// What it writes to its standard output, if that is a pipe.
     pub stdout: Option<ChildStdout>,
@@ -62,22 +63,23 @@ impl Child {
         })
     }
 
-    /// The system's number for it; `None` once it has been reaped, when the number may be another's.
+    /// The system's number for it; `None` once it has been reaped, when the number may be
+    /// another's.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         (!self.handle.is_reaped()).then_some(self.id)
     }
 
-    /// Waits until it ends. Closes its standard input first, if that is still held here, so that a child
-    /// which reads to the end does end.
+    /// Waits until it ends. Closes its standard input first, if that is still held here, so that a
+    /// child which reads to the end does end.
     ///
-    /// A child that writes more than a pipe holds does not end before somebody reads: take its streams
-    /// and read them meanwhile, or use [`wait_with_output`](Self::wait_with_output).
+    /// A child that writes more than a pipe holds does not end before somebody reads: take its
+    /// streams and read them meanwhile, or use [`wait_with_output`](Self::wait_with_output).
     ///
     /// # Errors
     ///
-    /// The system's: `ECHILD` where the process ignores `SIGCHLD`, so that nobody is to know how children
-    /// end.
+    /// The system's: `ECHILD` where the process ignores `SIGCHLD`, so that nobody is to know how
+    /// children end.
     ///
     /// # Cancel safety
     ///
@@ -101,8 +103,8 @@ impl Child {
         self.handle.try_wait()
     }
 
-    /// Kills it (`SIGKILL`) and does not wait for its end. No error if it has ended; a child that has been
-    /// reaped is nobody, and nobody is killed.
+    /// Kills it (`SIGKILL`) and does not wait for its end. No error if it has ended; a child that
+    /// has been reaped is nobody, and nobody is killed.
     ///
     /// # Errors
     ///
@@ -142,8 +144,8 @@ impl Child {
         self.handle.send_signal(kind.as_raw())
     }
 
-    /// Closes its standard input, reads all of what it writes to pipes, both at once, and waits for its
-    /// end.
+    /// Closes its standard input, reads all of what it writes to pipes, both at once, and waits for
+    /// its end.
     ///
     /// That is when every writer is gone: a grandchild that has inherited the pipes keeps them open, and
     /// this waiting, after the child's own end. To wait for the child alone, [`wait`](Self::wait).

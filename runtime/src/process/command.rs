@@ -29,8 +29,8 @@ enum Unchosen {
     Capture,
 }
 
-/// A program to start, its arguments and surroundings: std's [`Command`](StdCommand), with children that
-/// are awaited instead of waited for.
+/// A program to start, its arguments and surroundings: std's [`Command`](StdCommand), with children
+/// that are awaited instead of waited for.
 ///
 /// What has no method of its own here is set by [`as_std_mut`](Self::as_std_mut).
 ///
@@ -82,13 +82,14 @@ impl Command {
         StdCommand::new(program).into()
     }
 
-    /// Std's command inside, for what has no method here. Choose the standard streams through this type:
+    /// Std's command inside, for what has no method here. Choose the standard streams through this
+    /// type:
     /// [`output`](Self::output) and [`status`](Self::status) set those that it does not know as chosen.
     ///
     /// # Panics
     ///
-    /// If a start of this command was given up and is still under way. So do all methods that change the
-    /// command.
+    /// If a start of this command was given up and is still under way. So do all methods that
+    /// change the command.
     pub fn as_std_mut(&mut self) -> &mut StdCommand {
         Arc::get_mut(&mut self.std)
             .expect("a start of this command that was given up is still under way")
@@ -191,8 +192,8 @@ impl Command {
         self
     }
 
-    /// The process group that the child joins; a new one of its own if this is 0. A child outside of ours
-    /// does not hear the terminal's ctrl-c.
+    /// The process group that the child joins; a new one of its own if this is 0. A child outside
+    /// of ours does not hear the terminal's ctrl-c.
     #[cfg(unix)]
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         std::os::unix::process::CommandExt::process_group(self.as_std_mut(), group);
@@ -212,8 +213,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// The system's, as `NotFound` and `PermissionDenied`. If the child cannot be waited for, for want of
-    /// descriptors say, it is killed again and that is the error.
+    /// The system's, as `NotFound` and `PermissionDenied`. If the child cannot be waited for, for
+    /// want of descriptors say, it is killed again and that is the error.
     ///
     /// # Panics
     ///
@@ -231,12 +232,13 @@ impl Command {
         self.start(Unchosen::Inherit).await
     }
 
-    /// Runs a child to its end and gives what it has written. Standard input is empty, unless chosen.
+    /// Runs a child to its end and gives what it has written. Standard input is empty, unless
+    /// chosen.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`]; that the child failed is none, but in
-    /// the status.
+    /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`]; that the child failed is none,
+    /// but in the status.
     ///
     /// # Panics
     ///

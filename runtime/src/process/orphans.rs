@@ -1,7 +1,9 @@
-//! Children whose runtime ended before them: nobody waits for them, and they are still to be reaped.
+//! Children whose runtime ended before them: nobody waits for them, and they are still to be
+//! reaped.
 //!
-//! They are looked at whenever a child is started or joins them, so that a process which goes on starting
-//! children never has more than a few of them dead. When the process ends, the system reaps the rest.
+//! They are looked at whenever a child is started or joins them, so that a process which goes on
+//! starting children never has more than a few of them dead. When the process ends, the system
+//! reaps the rest.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};

@@ -1,8 +1,8 @@
 //! A child held by its pidfd.
 //!
-//! It is reaped by one of three: a wait of the shard's driver, [`Pidfd::try_wait`], or, once it has been
-//! given up, a task. The status goes to the child's [`Exit`] whoever does it; a signal is sent by pidfd,
-//! so that one which comes too late reaches nobody.
+//! It is reaped by one of three: a wait of the shard's driver, [`Pidfd::try_wait`], or, once it has
+//! been given up, a task. The status goes to the child's [`Exit`] whoever does it; a signal is sent
+//! by pidfd, so that one which comes too late reaches nobody.
 
 use std::future::poll_fn;
 use std::io;

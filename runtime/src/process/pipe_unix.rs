@@ -1,8 +1,8 @@
 //! Our ends of the pipes to and from a child.
 //!
-//! Both ends of a pipe are open files of their own, so ours can be set not to block without the child's
-//! being any different. Owned buffers go to the kernel by the ring; the poll traits try at once and wait
-//! for readiness only where there is nothing to do.
+//! Both ends of a pipe are open files of their own, so ours can be set not to block without the
+//! child's being any different. Owned buffers go to the kernel by the ring; the poll traits try at
+//! once and wait for readiness only where there is nothing to do.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -63,7 +63,8 @@ impl PipeReader {
         Self::from_owned_fd(pipe.into())
     }
 
-    /// Takes over the reading end of a pipe, which is set not to block: so must be whoever else has it.
+    /// Takes over the reading end of a pipe, which is set not to block: so must be whoever else has
+    /// it.
     ///
     /// # Errors
     ///
@@ -80,7 +81,8 @@ impl PipeReader {
         })
     }
 
-    /// Gives the descriptor out, set to block again. Bytes that came for a read that was dropped are lost.
+    /// Gives the descriptor out, set to block again. Bytes that came for a read that was dropped
+    /// are lost.
     ///
     /// # Errors
     ///
@@ -90,18 +92,18 @@ impl PipeReader {
         release(self.file)
     }
 
-    /// Reads what comes next into `buf` from its first byte, at most its capacity, and sets its length to
-    /// what was read; zero once every writer is gone.
+    /// Reads what comes next into `buf` from its first byte, at most its capacity, and sets its
+    /// length to what was read; zero once every writer is gone.
     ///
     /// # Errors
     ///
-    /// The pipe's, with the buffer; `InvalidInput` for a buffer without room, which could not be told from
-    /// the end.
+    /// The pipe's, with the buffer; `InvalidInput` for a buffer without room, which could not be
+    /// told from the end.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe for the pipe: bytes that arrive for a dropped read go to the next. The buffer is freed
-    /// once the kernel lets go of it, never before.
+    /// Cancel safe for the pipe: bytes that arrive for a dropped read go to the next. The buffer is
+    /// freed once the kernel lets go of it, never before.
     ///
     /// # Kernel
     ///
@@ -263,7 +265,8 @@ impl PipeWriter {
         Self::from_owned_fd(pipe.into())
     }
 
-    /// Takes over the writing end of a pipe, which is set not to block: so must be whoever else has it.
+    /// Takes over the writing end of a pipe, which is set not to block: so must be whoever else has
+    /// it.
     ///
     /// # Errors
     ///
@@ -293,7 +296,8 @@ impl PipeWriter {
     ///
     /// # Errors
     ///
-    /// The pipe's, with the buffer: `BrokenPipe` once every reader is gone. (Programs of Rust ignore
+    /// The pipe's, with the buffer: `BrokenPipe` once every reader is gone. (Programs of Rust
+    /// ignore
     /// `SIGPIPE`; one that does not is ended by it.)
     ///
     /// # Cancel safety
@@ -315,8 +319,8 @@ impl PipeWriter {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: the reader gets an unknown prefix of `buf`. The buffer is freed once the kernel
-    /// lets go of it, never before.
+    /// Not cancel safe: the reader gets an unknown prefix of `buf`. The buffer is freed once the
+    /// kernel lets go of it, never before.
     ///
     /// # Kernel
     ///

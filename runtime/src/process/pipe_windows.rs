@@ -1,7 +1,7 @@
 //! Our ends of the pipes to and from a child, where pipes know no readiness.
 //!
-//! Each waits on a thread of the blocking pool, one call at a time: a child that says nothing holds a
-//! thread for each of its pipes that is being read. See [`pooled`](crate::pooled).
+//! Each waits on a thread of the blocking pool, one call at a time: a child that says nothing holds
+//! a thread for each of its pipes that is being read. See [`pooled`](crate::pooled).
 
 use std::io;
 use std::pin::Pin;
@@ -24,13 +24,13 @@ impl PipeReader {
         Ok(Self(PooledReader::new(pipe)))
     }
 
-    /// Reads what comes next into `buf` from its first byte, at most its capacity, and sets its length to
-    /// what was read; zero once every writer is gone.
+    /// Reads what comes next into `buf` from its first byte, at most its capacity, and sets its
+    /// length to what was read; zero once every writer is gone.
     ///
     /// # Errors
     ///
-    /// The pipe's, with the buffer; `InvalidInput` for a buffer without room, which could not be told from
-    /// the end.
+    /// The pipe's, with the buffer; `InvalidInput` for a buffer without room, which could not be
+    /// told from the end.
     ///
     /// # Cancel safety
     ///

@@ -1,9 +1,9 @@
 //! A child that a thread waits for: where there is no pidfd.
 //!
-//! The thread sleeps until the child has ended, does *not* reap it, and says so. So the child's number
-//! stays its own until its owner reaps it, and a signal cannot reach a stranger: whoever sends one looks
-//! first, under the same lock, whether it has been reaped. A child that has been given up is reaped by
-//! its thread.
+//! The thread sleeps until the child has ended, does *not* reap it, and says so. So the child's
+//! number stays its own until its owner reaps it, and a signal cannot reach a stranger: whoever
+//! sends one looks first, under the same lock, whether it has been reaped. A child that has been
+//! given up is reaped by its thread.
 
 use std::io;
 use std::process::{Child, ExitStatus};

@@ -67,9 +67,9 @@ impl From<ShardError> for io::Error {
 ///
 /// # Cancel safety
 ///
-/// Awaiting it by reference is cancel safe. Dropping it aborts the work: its future is dropped on the
-/// shard, at the latest await that it had reached, or before it began. [`detach`](Self::detach) lets
-/// it go on.
+/// Awaiting it by reference is cancel safe. Dropping it aborts the work: its future is dropped on
+/// the shard, at the latest await that it had reached, or before it began. [`detach`](Self::detach)
+/// lets it go on.
 #[must_use = "dropping a call aborts it"]
 pub struct Call<T> {
     shard: ShardId,
@@ -108,8 +108,8 @@ impl<T> Call<T> {
         self.task.as_ref().is_none_or(RemoteJoinHandle::is_finished)
     }
 
-    /// Lets the work go on without anybody waiting for it. A panic in it goes to its shard's hook for
-    /// unhandled panics.
+    /// Lets the work go on without anybody waiting for it. A panic in it goes to its shard's hook
+    /// for unhandled panics.
     pub fn detach(mut self) {
         self.task = None;
     }

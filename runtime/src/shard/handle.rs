@@ -41,15 +41,15 @@ impl Handle {
         Self { remote }
     }
 
-    /// What the shard has counted and measured since its start. Asks nothing of the shard, so it answers
-    /// even while that is stuck, and after its end.
+    /// What the shard has counted and measured since its start. Asks nothing of the shard, so it
+    /// answers even while that is stuck, and after its end.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         read_meter(self.remote.meter())
     }
 
-    /// Every live task of the shard, the oldest first; asked of the shard, so it waits while that is
-    /// stuck.
+    /// Every live task of the shard, the oldest first; asked of the shard, so it waits while that
+    /// is stuck.
     ///
     /// # Errors
     ///
@@ -64,8 +64,8 @@ impl Handle {
 
     /// Runs a plain call on the shard's thread, between tasks.
     ///
-    /// It is queued at once and nothing is waited for, so nothing holds back who sends more than the
-    /// shard can run.
+    /// It is queued at once and nothing is waited for, so nothing holds back who sends more than
+    /// the shard can run.
     ///
     /// # Errors
     ///

@@ -10,15 +10,17 @@
 //!
 //! # Why shards that flood each other stand still never
 //!
-//! A message is put into its shard's queue without waiting, whoever sends it: there is no full queue,
-//! hence no cycle of shards that wait for room in each other's. What bounds the queues is that an
-//! answer is awaited: a task that awaits its calls has one under way, so a shard's queue is no longer than
-//! there are tasks calling it. Whoever sends without awaiting ([`Handle::call`], a detached
+//! A message is put into its shard's queue without waiting, whoever sends it: there is no full
+//! queue, hence no cycle of shards that wait for room in each other's. What bounds the queues is
+//! that an answer is awaited: a task that awaits its calls has one under way, so a shard's queue is
+//! no longer than there are tasks calling it. Whoever sends without awaiting ([`Handle::call`], a
+//! detached
 //! [`Call`]) has no such bound and ought to use a bounded channel.
 //!
-//! A shard runs so many messages in a tick and no more, and then its tasks, its timers and its driver
-//! have their turn, so a flood slows them down and does not stop them. Nor can local work keep the
-//! messages waiting: a tick ends with its budget of time, and each begins with the messages.
+//! A shard runs so many messages in a tick and no more, and then its tasks, its timers and its
+//! driver have their turn, so a flood slows them down and does not stop them. Nor can local work
+//! keep the messages waiting: a tick ends with its budget of time, and each begins with the
+//! messages.
 
 mod call;
 mod handle;

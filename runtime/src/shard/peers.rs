@@ -124,8 +124,8 @@ pub(super) async fn reduce_all<T, A>(
 
 /// Runs a future of `make` on every shard and gives their outputs, in the order of the shards.
 ///
-/// On a runtime that is alone, that is one future on this shard. The futures run beside each other as
-/// tasks, and all are waited for.
+/// On a runtime that is alone, that is one future on this shard. The futures run beside each other
+/// as tasks, and all are waited for.
 ///
 /// # Errors
 ///

@@ -1,11 +1,13 @@
 //! One value per shard, each made, used and dropped by its own shard, and calls between them.
 //!
-//! A value lies in a table of its thread, under the number of its [`Sharded`]. A task of the shard, the
-//! *keeper*, holds the place: it does nothing, and when its future is dropped the value goes. So the
-//! end of the shard, which drops all futures, drops the value there as well, whoever still has a
+//! A value lies in a table of its thread, under the number of its [`Sharded`]. A task of the shard,
+//! the *keeper*, holds the place: it does nothing, and when its future is dropped the value goes.
+//! So the end of the shard, which drops all futures, drops the value there as well, whoever still
+//! has a
 //! `Sharded`; and when the last of these goes, a message to each shard has it drop its own.
 //!
-//! A `Sharded` itself is a number and the ways to the shards, fit for any thread whatever the values are.
+//! A `Sharded` itself is a number and the ways to the shards, fit for any thread whatever the
+//! values are.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -105,9 +107,9 @@ impl Drop for Inner {
 /// One value of type `T` on each shard, where `T` need not be `Send`.
 ///
 /// Each value is made, used and dropped on its own shard. What crosses are closures that are called
-/// with it ([`call`](Self::call)) and their outputs. Clones are the same values; these are dropped, each on
-/// its shard, when the last clone is, or when their shard ends, or with the last [`Rc`] of a call that
-/// has kept one.
+/// with it ([`call`](Self::call)) and their outputs. Clones are the same values; these are dropped,
+/// each on its shard, when the last clone is, or when their shard ends, or with the last [`Rc`] of
+/// a call that has kept one.
 ///
 /// # Examples
 ///
@@ -160,8 +162,8 @@ impl<T: 'static> Sharded<T> {
     ///
     /// # Errors
     ///
-    /// That of the first shard, in their order, whose `make` panicked or which has ended. What the others
-    /// have made is dropped.
+    /// That of the first shard, in their order, whose `make` panicked or which has ended. What the
+    /// others have made is dropped.
     ///
     /// # Panics
     ///
@@ -186,8 +188,8 @@ impl<T: 'static> Sharded<T> {
     ///
     /// # Errors
     ///
-    /// The error of the first shard, in their order, that has one, be it that of `make` or that the shard
-    /// gave no answer. What the others have made is dropped.
+    /// The error of the first shard, in their order, that has one, be it that of `make` or that the
+    /// shard gave no answer. What the others have made is dropped.
     ///
     /// # Panics
     ///
@@ -212,8 +214,8 @@ impl<T: 'static> Sharded<T> {
         F: Future<Output = Result<T, E>> + 'static,
         E: From<ShardError> + Send + 'static,
     {
-        // Before the calls, hence dropped after them: an aborted call puts nothing into the table, so
-        // that the messages of this drop come after whatever was put there.
+        // Before the calls, hence dropped after them: an aborted call puts nothing into the table,
+        // so that the messages of this drop come after whatever was put there.
         let sharded = Self {
             inner: Arc::new(Inner::new()),
             value: PhantomData,
@@ -242,7 +244,8 @@ impl<T: 'static> Sharded<T> {
         f(&self.local())
     }
 
-    /// The value of this shard. It lives at least as long as the `Rc`, which cannot leave the shard.
+    /// The value of this shard. It lives at least as long as the `Rc`, which cannot leave the
+    /// shard.
     ///
     /// # Panics
     ///
@@ -269,13 +272,13 @@ impl<T: 'static> Sharded<T> {
         value.downcast().ok()
     }
 
-    /// Sends a closure to a shard, to be called with the value there; the future that it returns runs
-    /// there as a task. What this gives is to be awaited for the output. Neither the future nor the
-    /// value need be `Send`.
+    /// Sends a closure to a shard, to be called with the value there; the future that it returns
+    /// runs there as a task. What this gives is to be awaited for the output. Neither the future
+    /// nor the value need be `Send`.
     ///
-    /// It is sent at once, without waiting for room, so that shards which call each other cannot lock up.
-    /// A caller that awaits its calls has one message under way at most, and that is what bounds a
-    /// shard's queue.
+    /// It is sent at once, without waiting for room, so that shards which call each other cannot
+    /// lock up. A caller that awaits its calls has one message under way at most, and that is what
+    /// bounds a shard's queue.
     ///
     /// # Errors
     ///
@@ -326,8 +329,8 @@ impl<T: 'static> Sharded<T> {
     ///
     /// # Errors
     ///
-    /// That of the first shard, in their order, whose call panicked or which has ended. All are waited
-    /// for in any case.
+    /// That of the first shard, in their order, whose call panicked or which has ended. All are
+    /// waited for in any case.
     ///
     /// # Cancel safety
     ///

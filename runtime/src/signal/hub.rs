@@ -2,10 +2,10 @@
 //!
 //! # Protocol
 //!
-//! Each signal has a count, under one lock with the wakers of those who wait. A [`Listener`] remembers
-//! the counts at its making and has heard something once one of its signals has moved on; it looks and
-//! leaves its waker in one critical section, so that no signal falls between the two. Several signals
-//! that come before it looks are one to it.
+//! Each signal has a count, under one lock with the wakers of those who wait. A [`Listener`]
+//! remembers the counts at its making and has heard something once one of its signals has moved on;
+//! it looks and leaves its waker in one critical section, so that no signal falls between the two.
+//! Several signals that come before it looks are one to it.
 //!
 //! [`deliver`] is called on the thread of the source, an ordinary thread where anything may be done.
 //! Wakers are cloned, woken and dropped with the lock let go.

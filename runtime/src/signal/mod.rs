@@ -2,13 +2,13 @@
 //!
 //! The first listener for a signal installs the process's handler; until then the system's default
 //! stands. Handlers that were there before are still called. No code of ours runs inside a signal
-//! handler: a thread, started with the first listener, sleeps until one has come and wakes the tasks that
-//! wait here, on whatever shard and runtime they are.
+//! handler: a thread, started with the first listener, sleeps until one has come and wakes the
+//! tasks that wait here, on whatever shard and runtime they are.
 //!
 //! A listener counts from its making: make it before what might cause the signal.
 //!
-//! A process that forks without executing another program shares the socket of the handlers with its
-//! child; a signal to such a child is heard by the parent as well. Children of
+//! A process that forks without executing another program shares the socket of the handlers with
+//! its child; a signal to such a child is heard by the parent as well. Children of
 //! [`process`](crate::process) have none of our handlers.
 
 mod hub;
@@ -28,8 +28,8 @@ pub use self::shutdown::{Asked, Guard, Shutdown, Undrained};
 
 /// A request to end, as a future. Made by [`ctrl_c`] and [`shutdown`].
 ///
-/// It is done once a request has come since its making. Awaited again, by `&mut`, it waits for the next;
-/// requests that come in between are one.
+/// It is done once a request has come since its making. Awaited again, by `&mut`, it waits for the
+/// next; requests that come in between are one.
 #[derive(Debug)]
 #[must_use = "futures do nothing until polled"]
 pub struct Request(Listener);
@@ -79,8 +79,8 @@ pub fn ctrl_c() -> io::Result<Request> {
 /// Waits until the process is asked to end: by ctrl-c, and on Unix by `SIGINT`, `SIGTERM` or
 /// `SIGHUP`. [`Shutdown`] is this with all that a server does next.
 ///
-/// From the first call on, these no longer end the process by themselves, for as long as it lives. A
-/// request counts from the call on, awaited or not. A hang-up is left alone where the process was
+/// From the first call on, these no longer end the process by themselves, for as long as it lives.
+/// A request counts from the call on, awaited or not. A hang-up is left alone where the process was
 /// started to ignore it, as by `nohup`.
 ///
 /// # Errors

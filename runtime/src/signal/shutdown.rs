@@ -1,9 +1,9 @@
 //! The orderly end of a server: asked to end, it stops accepting, drains, cleans up, and exits.
 //!
-//! A [`Shutdown`] is a request that many can wait for and a count of those who are still at work. The
-//! request is made once and stays. Both are under one lock with the wakers of those who wait: whoever
-//! looks leaves its waker in the same critical section, and whoever changes something takes the wakers
-//! out in it and calls them afterwards.
+//! A [`Shutdown`] is a request that many can wait for and a count of those who are still at work.
+//! The request is made once and stays. Both are under one lock with the wakers of those who wait:
+//! whoever looks leaves its waker in the same critical section, and whoever changes something takes
+//! the wakers out in it and calls them afterwards.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -78,8 +78,8 @@ impl Hears for Inner {
     }
 }
 
-/// A request to end, for all who work, and the count of those who still do. Clones are the same; they
-/// may go to other shards.
+/// A request to end, for all who work, and the count of those who still do. Clones are the same;
+/// they may go to other shards.
 ///
 /// ```text
 /// asked()  ->  stop accepting  ->  drained(patience)  ->  clean up  ->  exit
@@ -130,8 +130,8 @@ impl Shutdown {
 
     /// One that is asked for by the signals of [`shutdown()`](super::shutdown) too, from now on.
     ///
-    /// While it lives, a second such signal ends the process at once, the way it would have ended without
-    /// any handler, and even if every shard is stuck.
+    /// While it lives, a second such signal ends the process at once, the way it would have ended
+    /// without any handler, and even if every shard is stuck.
     ///
     /// # Errors
     ///
@@ -297,8 +297,8 @@ impl Guard {
         self.shutdown.asked()
     }
 
-    /// Whether everybody has been asked to end: a handler that looks between two requests closes its
-    /// connection then.
+    /// Whether everybody has been asked to end: a handler that looks between two requests closes
+    /// its connection then.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.shutdown.is_asked()

@@ -1,8 +1,9 @@
 //! Where signals come from on Unix: a thread that reads what the handlers have left.
 //!
-//! The handlers are `signal-hook`'s. They set a flag and write a byte to a socket of their own, and then
-//! call whatever handler stood there before; nothing of ours runs in them. The thread sleeps in a read
-//! of that socket for as long as nothing comes. It and the handlers stay for the life of the process.
+//! The handlers are `signal-hook`'s. They set a flag and write a byte to a socket of their own, and
+//! then call whatever handler stood there before; nothing of ours runs in them. The thread sleeps
+//! in a read of that socket for as long as nothing comes. It and the handlers stay for the life of
+//! the process.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -18,8 +19,8 @@ use crate::sys;
 /// `SIGINT`.
 pub(super) const CTRL_C: &[Number] = &[signal_hook::consts::SIGINT];
 
-/// What asks a process to end. A hang-up is not among them where the process was started to ignore it,
-/// by `nohup`.
+/// What asks a process to end. A hang-up is not among them where the process was started to ignore
+/// it, by `nohup`.
 pub(super) fn ending() -> &'static [Number] {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     if sys::signal::is_ignored(SIGHUP) {

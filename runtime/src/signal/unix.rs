@@ -84,8 +84,8 @@ impl SignalKind {
 /// # Errors
 ///
 /// `InvalidInput` for what cannot be listened for (`SIGKILL`, `SIGSTOP`, `SIGSEGV`, `SIGFPE`, `SIGILL`)
-/// and for numbers that are no signal's; else the system's, where there is no room for the handler's
-/// descriptors or its thread.
+/// and for numbers that are no signal's; else the system's, where there is no room for the
+/// handler's descriptors or its thread.
 ///
 /// # Examples
 ///
@@ -114,9 +114,9 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
 
 /// The signals of one kind, as they come. Made by [`signal`].
 ///
-/// Signals coalesce, as the system's own do: those that come before the task looks are one. After each
-/// there is at least one answer, and none without a signal. Every listener hears of every signal, on
-/// whatever shard or runtime it is.
+/// Signals coalesce, as the system's own do: those that come before the task looks are one. After
+/// each there is at least one answer, and none without a signal. Every listener hears of every
+/// signal, on whatever shard or runtime it is.
 ///
 /// As a [`Stream`] it never ends.
 #[derive(Debug)]

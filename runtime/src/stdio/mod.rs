@@ -1,22 +1,23 @@
 //! The standard streams, without blocking a shard and without changing their mode.
 //!
-//! A terminal, or whatever else stands behind them, is shared with other processes: `O_NONBLOCK` would be
-//! set for the shell, too. So it is never set. Input is first waited for like any readiness; then it is read
-//! by a call that does not wait, where the system has one for what stands there, and else by the blocking
-//! pool, where it does not wait either, unless another process was faster. Output is written by a call
-//! that does not wait, and the rest by the pool.
+//! A terminal, or whatever else stands behind them, is shared with other processes: `O_NONBLOCK`
+//! would be set for the shell, too. So it is never set. Input is first waited for like any
+//! readiness; then it is read by a call that does not wait, where the system has one for what
+//! stands there, and else by the blocking pool, where it does not wait either, unless another
+//! process was faster. Output is written by a call that does not wait, and the rest by the pool.
 //!
-//! Each stream is one for the whole process: bytes that were read for nobody go to the next reader, and a
+//! Each stream is one for the whole process: bytes that were read for nobody go to the next reader,
+//! and a
 //! [`Stdout::write_all`] is not mixed with another.
 //!
 //! # The end of the program
 //!
 //! `write_all` is done when the system has the bytes; nothing is kept here, and there is nothing to flush.
-//! What `poll_write` (of `AsyncWrite`) has taken is written by the pool: flush it before the program ends,
-//! as with any writer, or it may be lost.
+//! What `poll_write` (of `AsyncWrite`) has taken is written by the pool: flush it before the
+//! program ends, as with any writer, or it may be lost.
 //!
-//! Std's own handles have buffers of their own. `println!` writes whole lines at once, and so comes in
-//! order with what is written here; but do not read from both.
+//! Std's own handles have buffers of their own. `println!` writes whole lines at once, and so comes
+//! in order with what is written here; but do not read from both.
 
 #[cfg_attr(unix, path = "side_unix.rs")]
 #[cfg_attr(windows, path = "side_windows.rs")]
@@ -84,13 +85,13 @@ pub struct Stdin {
 }
 
 impl Stdin {
-    /// Reads what comes next into `buf` from its first byte, at most its capacity, and sets its length to
-    /// what was read; zero at the end. A terminal may go on after its end.
+    /// Reads what comes next into `buf` from its first byte, at most its capacity, and sets its
+    /// length to what was read; zero at the end. A terminal may go on after its end.
     ///
     /// # Errors
     ///
-    /// The system's, with the buffer; `InvalidInput` for a buffer without room, which could not be told
-    /// from the end.
+    /// The system's, with the buffer; `InvalidInput` for a buffer without room, which could not be
+    /// told from the end.
     ///
     /// # Cancel safety
     ///
@@ -182,8 +183,8 @@ impl tokio::io::AsyncRead for Stdin {
 
 /// The lines of the standard input, without their ends. Made by [`Stdin::lines`].
 ///
-/// As a [`Stream`] it ends with the input. What was read beyond the last line taken goes with it when it is
-/// dropped: use one for all lines.
+/// As a [`Stream`] it ends with the input. What was read beyond the last line taken goes with it
+/// when it is dropped: use one for all lines.
 #[derive(Debug)]
 pub struct Lines {
     stdin: Stdin,
@@ -372,8 +373,8 @@ macro_rules! output {
         }
 
         impl $name {
-            /// Writes all of `buf` and gives it back. The bytes of one call are not mixed with those of
-            /// another, whatever shard it comes from.
+            /// Writes all of `buf` and gives it back. The bytes of one call are not mixed with
+            /// those of another, whatever shard it comes from.
             ///
             /// # Errors
             ///

@@ -1,4 +1,5 @@
-//! The standard streams of Unix: second descriptors of the same open files, which are never changed.
+//! The standard streams of Unix: second descriptors of the same open files, which are never
+//! changed.
 
 use std::fs::File;
 use std::io;

@@ -45,12 +45,12 @@ pub trait StreamTimeExt: Stream {
         Throttle::new(self, duration)
     }
 
-    /// Waits for each item for at most `duration`: an item in time is `Ok`, an `Err` says that the wait
-    /// was too long.
+    /// Waits for each item for at most `duration`: an item in time is `Ok`, an `Err` says that the
+    /// wait was too long.
     ///
-    /// The stream goes on after an `Err`: nothing is dropped, and the next wait has `duration` again.
-    /// A wait begins when the item is first asked for, so time that the consumer takes is not
-    /// counted. For a limit to the whole, wrap what consumes the stream into
+    /// The stream goes on after an `Err`: nothing is dropped, and the next wait has `duration`
+    /// again. A wait begins when the item is first asked for, so time that the consumer takes is
+    /// not counted. For a limit to the whole, wrap what consumes the stream into
     /// [`time::timeout`](crate::time::timeout).
     ///
     /// # Cancel safety
@@ -78,8 +78,8 @@ pub trait StreamTimeExt: Stream {
         Timeout::new(self, duration)
     }
 
-    /// Gathers items into lists of `max`, or fewer if `duration` has passed since the first of them, or
-    /// the stream has ended. No list is empty.
+    /// Gathers items into lists of `max`, or fewer if `duration` has passed since the first of
+    /// them, or the stream has ended. No list is empty.
     ///
     /// What databases and logs like: few large writes under load, and no item late when there is
     /// little.
@@ -90,8 +90,8 @@ pub trait StreamTimeExt: Stream {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of `next` loses no item: what is gathered stays with the stream. Dropping
-    /// the stream drops it.
+    /// Dropping the future of `next` loses no item: what is gathered stays with the stream.
+    /// Dropping the stream drops it.
     ///
     /// # Examples
     ///
@@ -104,8 +104,8 @@ pub trait StreamTimeExt: Stream {
         ChunksTimeout::new(self, max, duration)
     }
 
-    /// Gives the last item of each burst, once `duration` has passed without another. Earlier items of
-    /// the burst are dropped; at the end of the stream its last item comes at once.
+    /// Gives the last item of each burst, once `duration` has passed without another. Earlier items
+    /// of the burst are dropped; at the end of the stream its last item comes at once.
     ///
     /// # Cancel safety
     ///

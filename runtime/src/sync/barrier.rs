@@ -1,8 +1,8 @@
 //! A barrier: a number of tasks wait for each other, and go on together.
 //!
-//! Whether a task has passed is decided when the last one comes, for all of them at once. So the barrier
-//! is ready for the next round there and then, and what is done to it later concerns nobody who has
-//! passed, even if it has not run yet.
+//! Whether a task has passed is decided when the last one comes, for all of them at once. So the
+//! barrier is ready for the next round there and then, and what is done to it later concerns nobody
+//! who has passed, even if it has not run yet.
 
 use std::error::Error;
 use std::fmt;
@@ -110,12 +110,13 @@ impl<K: Kind> Barrier<K> {
     ///
     /// # Errors
     ///
-    /// If the barrier is [aborted](Self::abort), before or meanwhile, or [reset](Self::reset) meanwhile.
+    /// If the barrier is [aborted](Self::abort), before or meanwhile, or [reset](Self::reset)
+    /// meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. A dropped future is as if its task had not come, and the others wait for one more; once
-    /// all had come, it has passed, and nobody notices.
+    /// Cancel safe. A dropped future is as if its task had not come, and the others wait for one
+    /// more; once all had come, it has passed, and nobody notices.
     pub fn wait(&self) -> BarrierWait<'_, K> {
         BarrierWait {
             barrier: self,

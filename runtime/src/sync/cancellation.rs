@@ -2,14 +2,15 @@
 //!
 //! # The tree
 //!
-//! A token is a pointer to a node; its clones share the node. A child's node keeps its parent alive, so
-//! the way down from a token that is cancelled is unbroken as long as there is anybody to reach. A parent
-//! only knows of its children, by weak pointers, each in a place that the child gives back as it goes.
+//! A token is a pointer to a node; its clones share the node. A child's node keeps its parent
+//! alive, so the way down from a token that is cancelled is unbroken as long as there is anybody to
+//! reach. A parent only knows of its children, by weak pointers, each in a place that the child
+//! gives back as it goes.
 //!
-//! A cell is never held while another is entered. To cancel is to mark a node, take its waiters and its
-//! children, leave it, and go on with those; a child that is made meanwhile is entered in its parent's cell
-//! before the mark, and is taken, or after it, and is cancelled from the start. All waiters are woken at
-//! the end, when the whole tree is marked.
+//! A cell is never held while another is entered. To cancel is to mark a node, take its waiters and
+//! its children, leave it, and go on with those; a child that is made meanwhile is entered in its
+//! parent's cell before the mark, and is taken, or after it, and is cancelled from the start. All
+//! waiters are woken at the end, when the whole tree is marked.
 //!
 //! Neither cancelling nor dropping is a recursion, so a tree may be as deep as memory allows.
 
@@ -169,10 +170,11 @@ impl<K: Kind> CancellationToken<K> {
         }
     }
 
-    /// Cancels this token, and all below it. Who waits for that is woken. Done once, it is done for good.
+    /// Cancels this token, and all below it. Who waits for that is woken. Done once, it is done for
+    /// good.
     ///
-    /// Nobody is woken before the whole tree is cancelled. Other threads may see a token cancelled, and for
-    /// a moment one below it not yet.
+    /// Nobody is woken before the whole tree is cancelled. Other threads may see a token cancelled,
+    /// and for a moment one below it not yet.
     pub fn cancel(&self) {
         let mut wakes = Wakes::default();
         let mut marked = vec![self.node.clone()];
@@ -208,8 +210,8 @@ impl<K: Kind> CancellationToken<K> {
         Cancelled::new(self)
     }
 
-    /// Awaits `future`, until the token is cancelled: then gives `None`, and the future is dropped. A future
-    /// is not polled once the token is cancelled, be it ready or not.
+    /// Awaits `future`, until the token is cancelled: then gives `None`, and the future is dropped.
+    /// A future is not polled once the token is cancelled, be it ready or not.
     ///
     /// # Cancel safety
     ///

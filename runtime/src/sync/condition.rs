@@ -1,11 +1,12 @@
 //! A condition: to let go of a lock, wait to be told that something changed, and lock again.
 //!
-//! A waiter joins the queue before it lets go of its lock, so nothing that happens under the lock after
-//! that is missed. A wait has two parts, then: for the word, and for the lock. Given up in either after
-//! the word had come to it alone, it passes the word on.
+//! A waiter joins the queue before it lets go of its lock, so nothing that happens under the lock
+//! after that is missed. A wait has two parts, then: for the word, and for the lock. Given up in
+//! either after the word had come to it alone, it passes the word on.
 //!
-//! A wait that is given up does not lock again: the guard went into it, and is gone. Whoever wants to go
-//! on, locks. There is nothing to get wrong, since without a guard there is no way to the value.
+//! A wait that is given up does not lock again: the guard went into it, and is gone. Whoever wants
+//! to go on, locks. There is nothing to get wrong, since without a guard there is no way to the
+//! value.
 
 use std::fmt;
 use std::ops::Deref;
@@ -21,8 +22,8 @@ use crate::task::{Wait, waiting};
 
 /// Lets those who hold a [`Mutex`] wait until what it guards has changed.
 ///
-/// Change the value under the lock, then notify, with or without it. A wait may end although nothing
-/// changed: look again, as [`wait_for`](Self::wait_for) does.
+/// Change the value under the lock, then notify, with or without it. A wait may end although
+/// nothing changed: look again, as [`wait_for`](Self::wait_for) does.
 ///
 /// # Examples
 ///
@@ -95,7 +96,8 @@ impl<K: Kind> Condition<K> {
         }
     }
 
-    /// Lets go of the lock, waits to be notified, and locks again. The lock is let go at the first poll.
+    /// Lets go of the lock, waits to be notified, and locks again. The lock is let go at the first
+    /// poll.
     ///
     /// # Cancel safety
     ///
@@ -112,8 +114,8 @@ impl<K: Kind> Condition<K> {
         }
     }
 
-    /// Waits until the value meets a condition. `is_met` is asked under the lock: at once, and after each
-    /// notification.
+    /// Waits until the value meets a condition. `is_met` is asked under the lock: at once, and
+    /// after each notification.
     ///
     /// # Cancel safety
     ///

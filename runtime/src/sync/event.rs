@@ -59,8 +59,8 @@ impl<K: Kind> Event<K> {
         }
     }
 
-    /// Sets the flag. All who wait get away, in the order in which they came, and so does who comes later,
-    /// until it is [cleared](Self::clear).
+    /// Sets the flag. All who wait get away, in the order in which they came, and so does who comes
+    /// later, until it is [cleared](Self::clear).
     pub fn set(&self) {
         let mut wakes = Wakes::default();
         K::with(&self.state, |state| {

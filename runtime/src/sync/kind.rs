@@ -1,8 +1,9 @@
 //! The two kinds of each primitive: for one shard, and for several.
 //!
 //! A primitive is written once, over a [`Kind`]. With [`Local`] its state is in a `RefCell` and its
-//! ends share an `Rc`: no atomic operation, nothing to share between threads. With [`Shared`] the state is
-//! under a lock, held for a few instructions and never across a wake, and the ends share an `Arc`.
+//! ends share an `Rc`: no atomic operation, nothing to share between threads. With [`Shared`] the
+//! state is under a lock, held for a few instructions and never across a wake, and the ends share
+//! an `Arc`.
 
 use std::cell::{OnceCell, Ref, RefCell, RefMut};
 use std::fmt;
@@ -31,8 +32,8 @@ pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
     type Weak<T>;
     /// A value that is written once.
     type Once<T>;
-    /// A value that is lent for as long as a guard lives. Whoever lends keeps the order; a loan that
-    /// would contradict another one panics.
+    /// A value that is lent for as long as a guard lives. Whoever lends keeps the order; a loan
+    /// that would contradict another one panics.
     type Value<T>;
     /// A loan of many.
     type Read<'a, T: 'a>: Deref<Target = T>;
@@ -252,8 +253,8 @@ impl Kind for Shared {
         RwLock::new(value)
     }
 
-    // A holder that panicked has let go of the lock, as it would have by returning: what it left in the
-    // value is its owner's affair, so poison says nothing here.
+    // A holder that panicked has let go of the lock, as it would have by returning: what it left in
+    // the value is its owner's affair, so poison says nothing here.
 
     #[inline]
     fn read<T>(value: &RwLock<T>) -> RwLockReadGuard<'_, T> {

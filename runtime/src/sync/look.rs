@@ -1,8 +1,9 @@
 //! Looking into a cell from a `poll`: once if there is something to be had, twice if not.
 //!
-//! To clone a waker is to run code of a user, which has no place inside a cell. So the first look goes
-//! without: who finds that it must wait, and is not known by this waker yet, leaves the cell, clones, and
-//! looks again. The second look decides afresh, for anything may have happened between the two.
+//! To clone a waker is to run code of a user, which has no place inside a cell. So the first look
+//! goes without: who finds that it must wait, and is not known by this waker yet, leaves the cell,
+//! clones, and looks again. The second look decides afresh, for anything may have happened between
+//! the two.
 
 use std::task::{Context, Poll, Waker};
 
@@ -21,8 +22,8 @@ pub(crate) enum Look<R> {
     NeedsWaker,
 }
 
-/// Looks into a cell until the look is done or waits, for what `wait` says. `look` takes the waker when it is given one, and
-/// leaves in its place what is to be dropped outside.
+/// Looks into a cell until the look is done or waits, for what `wait` says. `look` takes the waker
+/// when it is given one, and leaves in its place what is to be dropped outside.
 #[inline]
 pub(crate) fn poll_cell<K: Kind, S, R>(
     cell: &K::Cell<S>,
@@ -113,14 +114,15 @@ impl WaitQueue<()> {
 /// How much one end may take in a row before it looks at the clock.
 const STREAK_MAX: u8 = u8::MAX;
 
-/// What an end was given without having to wait. Somebody else may fill a channel as fast as it is emptied,
-/// and a task that never waits keeps its shard from everything else: so once the task has had its slice
-/// of time, it gives way.
+/// What an end was given without having to wait. Somebody else may fill a channel as fast as it is
+/// emptied, and a task that never waits keeps its shard from everything else: so once the task has
+/// had its slice of time, it gives way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Streak(u8);
 
 impl Streak {
-    /// One more. Whether the task gives way first: then it is woken, and is to answer that it waits.
+    /// One more. Whether the task gives way first: then it is woken, and is to answer that it
+    /// waits.
     #[inline]
     pub(crate) fn gives_way(&mut self, cx: &Context<'_>) -> bool {
         self.0 += 1;

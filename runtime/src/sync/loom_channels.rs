@@ -1,8 +1,8 @@
-//! Models of the channels between threads: nothing is lost and nobody waits in vain, whoever gives up
-//! and whenever.
+//! Models of the channels between threads: nothing is lost and nobody waits in vain, whoever gives
+//! up and whenever.
 //!
-//! What is lost shows as a deadlock, for something waits for it, or as a wrong sum. Each model fails if the
-//! step that it is about is left out:
+//! What is lost shows as a deadlock, for something waits for it, or as a wrong sum. Each model
+//! fails if the step that it is about is left out:
 //!
 //! | model                                                      | fails with `ANNULET_WEAKEN` |
 //! |------------------------------------------------------------|-----------------------------|

@@ -1,8 +1,8 @@
 //! Models of the locks between threads: nothing that is given is lost, whoever gives up meanwhile.
 //!
 //! A permit, a lock or a notification that is lost leaves somebody waiting, which loom reports as a
-//! deadlock. Weakened by `ANNULET_WEAKEN=hand_on`, where a waiter that gives up keeps what it was granted,
-//! and by `look_again`, where a waiter queues without looking whether it still must.
+//! deadlock. Weakened by `ANNULET_WEAKEN=hand_on`, where a waiter that gives up keeps what it was
+//! granted, and by `look_again`, where a waiter queues without looking whether it still must.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};

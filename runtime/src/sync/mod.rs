@@ -4,9 +4,9 @@
 //! operation, and in [`shared`] for tasks of several shards and for plain threads. [`generic`] has
 //! the types that both are made of.
 //!
-//! All of it is fair: who came first is served first, and nobody who comes later overtakes. All of it is
-//! cancel safe: a waiter that is dropped, even between being served and running again, loses no permit,
-//! no item and no wake; what it was given goes to the next.
+//! All of it is fair: who came first is served first, and nobody who comes later overtakes. All of
+//! it is cancel safe: a waiter that is dropped, even between being served and running again, loses
+//! no permit, no item and no wake; what it was given goes to the next.
 //!
 //! # Which one
 //!
@@ -30,8 +30,8 @@
 //!
 //! # The lost update
 //!
-//! Tasks of one shard never run at the same time, so between two awaits a task is alone with what it
-//! shares. Across an await it is not. This is the one race of single-threaded programs:
+//! Tasks of one shard never run at the same time, so between two awaits a task is alone with what
+//! it shares. Across an await it is not. This is the one race of single-threaded programs:
 //!
 //! ```
 //! use std::{cell::Cell, rc::Rc};
@@ -92,17 +92,18 @@
 //!
 //! # A lock that nobody gives back
 //!
-//! Who holds a lock, or was handed one, must go on being polled, or be dropped. A future that is put aside
-//! after that (polled in a `select!` by reference, and left there while another branch awaits the same
-//! lock) holds it all the same, and both wait for ever. Drop such a future, or let a task run it.
+//! Who holds a lock, or was handed one, must go on being polled, or be dropped. A future that is
+//! put aside after that (polled in a `select!` by reference, and left there while another branch
+//! awaits the same lock) holds it all the same, and both wait for ever. Drop such a future, or let
+//! a task run it.
 //!
 //! # How it is made
 //!
 //! A primitive is a small state in a [cell](kind::Kind::Cell), a `RefCell` or a lock, and a
 //! [`WaitQueue`](waiters::WaitQueue) in that state. A future looks at the state once per poll. If it
-//! must wait it leaves its waker and remembers its place; if it is dropped it takes its place back, and
-//! hands on what it was granted there. No code of a user runs inside the cell: wakers are called and
-//! dropped, and values are dropped, after it.
+//! must wait it leaves its waker and remembers its place; if it is dropped it takes its place back,
+//! and hands on what it was granted there. No code of a user runs inside the cell: wakers are
+//! called and dropped, and values are dropped, after it.
 
 use std::rc::Rc;
 

@@ -1,8 +1,8 @@
 //! A lock for one at a time, that may be held across an await.
 //!
-//! The value itself goes from hand to hand: whoever holds the lock has it, in the guard, and gives it to
-//! the next in the queue. So there is nothing to be undone if a holder panics, no flag that could
-//! contradict the value, and no code that is not safe.
+//! The value itself goes from hand to hand: whoever holds the lock has it, in the guard, and gives
+//! it to the next in the queue. So there is nothing to be undone if a holder panics, no flag that
+//! could contradict the value, and no code that is not safe.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -17,8 +17,8 @@ use crate::task::{Wait, waiting};
 
 /// A value for one task at a time, which may hold it across an await.
 ///
-/// First come, first served. A holder that panics lets go of the lock, as by returning; what it left in
-/// the value is there for the next.
+/// First come, first served. A holder that panics lets go of the lock, as by returning; what it
+/// left in the value is there for the next.
 ///
 /// Where nothing is awaited while the value is changed, tasks of one shard need no lock: a `RefCell`
 /// does.
@@ -83,8 +83,8 @@ impl<T, K: Kind> Mutex<T, K> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. A dropped future loses its place in the queue; if the lock was its already, it goes
-    /// to the next.
+    /// Cancel safe. A dropped future loses its place in the queue; if the lock was its already, it
+    /// goes to the next.
     pub fn lock(&self) -> Lock<T, K, &Self> {
         Lock::new(self)
     }

@@ -1,8 +1,8 @@
 //! A notification: a wake for one task, which keeps if nobody waits, or for all that wait.
 //!
-//! A future counts as waiting from its making, not from its first poll, as far as notifications for all
-//! go: each of those raises a number, and a future that was made under a lower one has been notified. So
-//! a check of the condition between making and awaiting it misses nothing.
+//! A future counts as waiting from its making, not from its first poll, as far as notifications for
+//! all go: each of those raises a number, and a future that was made under a lower one has been
+//! notified. So a check of the condition between making and awaiting it misses nothing.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,7 +14,8 @@ use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
 use crate::task::{Wait, waiting};
 
-/// Wakes one task or all that wait. The building block of things that wait for a condition of their own.
+/// Wakes one task or all that wait. The building block of things that wait for a condition of their
+/// own.
 ///
 /// # Examples
 ///
@@ -100,14 +101,14 @@ impl<K: Kind> Notify<K> {
         }
     }
 
-    /// Notifies the first of those who wait. If nobody does, the next that waits is let through at once;
-    /// several notifications that nobody waited for are kept as one.
+    /// Notifies the first of those who wait. If nobody does, the next that waits is let through at
+    /// once; several notifications that nobody waited for are kept as one.
     pub fn notify_one(&self) {
         wake(K::with(&self.state, State::notify_one));
     }
 
-    /// Notifies all who wait, and whoever has called [`notified`](Self::notified), though it has not polled
-    /// yet. Nothing is kept for those who come later.
+    /// Notifies all who wait, and whoever has called [`notified`](Self::notified), though it has
+    /// not polled yet. Nothing is kept for those who come later.
     pub fn notify_waiters(&self) {
         let mut wakes = Wakes::default();
         K::with(&self.state, |state| {

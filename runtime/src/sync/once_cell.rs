@@ -1,8 +1,8 @@
 //! A cell that is filled once, by something asynchronous.
 //!
-//! One at a time tries to fill it: whoever has the only permit of a semaphore. If that fails or is given
-//! up, the permit goes to the next, who tries in its own way. Once it is filled the semaphore is closed,
-//! and all who waited for the permit find the value.
+//! One at a time tries to fill it: whoever has the only permit of a semaphore. If that fails or is
+//! given up, the permit goes to the next, who tries in its own way. Once it is filled the semaphore
+//! is closed, and all who waited for the permit find the value.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -86,14 +86,17 @@ impl<T, K: Kind> OnceCell<T, K> {
         }
     }
 
-    /// The value. If it is not there, `init` makes it, unless somebody is doing so: then this waits.
+    /// The value. If it is not there, `init` makes it, unless somebody is doing so: then this
+    /// waits.
     ///
-    /// If who was doing so is dropped, or panics, the next of those who wait runs its own `init`. An
+    /// If who was doing so is dropped, or panics, the next of those who wait runs its own `init`.
+    /// An
     /// `init` that asks for the value of its own cell waits for ever.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe if `init` is: it is dropped where it stands, and the cell stays empty for the next.
+    /// Cancel safe if `init` is: it is dropped where it stands, and the cell stays empty for the
+    /// next.
     pub async fn get_or_init(&self, init: impl AsyncFnOnce() -> T) -> &T {
         let init = async || Ok::<_, Infallible>(init().await);
         match self.get_or_try_init(init).await {

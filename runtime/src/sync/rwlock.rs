@@ -1,8 +1,8 @@
 //! A lock for many readers or one writer, that may be held across an await.
 //!
-//! The value stands behind a shared pointer. Readers have clones of it; a writer has the pointer itself,
-//! taken out of the lock once the last reader has dropped its own, and so is alone with the value. Nobody
-//! overtakes: a reader that comes while a writer waits, waits behind it.
+//! The value stands behind a shared pointer. Readers have clones of it; a writer has the pointer
+//! itself, taken out of the lock once the last reader has dropped its own, and so is alone with the
+//! value. Nobody overtakes: a reader that comes while a writer waits, waits behind it.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -16,8 +16,8 @@ use crate::task::{Wait, waiting};
 
 /// A value that many read at once, or one changes, held across awaits.
 ///
-/// First come, first served: a reader that comes after a waiting writer waits until that is through. So a
-/// task that reads twice at the same time waits for itself if a writer came between.
+/// First come, first served: a reader that comes after a waiting writer waits until that is
+/// through. So a task that reads twice at the same time waits for itself if a writer came between.
 ///
 /// A holder that panics lets go, as by returning.
 ///
@@ -126,8 +126,8 @@ impl<T, K: Kind> RwLock<T, K> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. A dropped future loses its place in the queue; if the lock was its already, it is let
-    /// go. Who waited behind it moves up.
+    /// Cancel safe. A dropped future loses its place in the queue; if the lock was its already, it
+    /// is let go. Who waited behind it moves up.
     pub fn read(&self) -> RwLockRead<T, K, &Self> {
         RwLockRead(Wanted::new(self, false))
     }
@@ -305,8 +305,8 @@ impl<T: fmt::Debug, K: Kind, L: Deref<Target = RwLock<T, K>>> fmt::Debug
 pub struct RwLockWriteGuard<T, K: Kind, L: Deref<Target = RwLock<T, K>>>(Held<L, K::Rc<T>>);
 
 impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> RwLockWriteGuard<T, K, L> {
-    /// Goes on as a reader, without letting a writer in between. Readers that wait first in the queue
-    /// come in.
+    /// Goes on as a reader, without letting a writer in between. Readers that wait first in the
+    /// queue come in.
     #[expect(clippy::missing_panics_doc, reason = "a guard has its lock")]
     pub fn downgrade(mut this: Self) -> RwLockReadGuard<T, K, L> {
         let lock = this.0.lock.take().expect(HELD);

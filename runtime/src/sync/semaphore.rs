@@ -1,8 +1,8 @@
 //! A semaphore: a number of permits, taken and given back in the order of asking.
 //!
 //! Permits are handed on and never thrown among the waiting: whoever gives one back gives it to the
-//! first in the queue, if it is enough for it. So whoever asks later cannot overtake, and a waiter that
-//! wants many is not starved by those who want few.
+//! first in the queue, if it is enough for it. So whoever asks later cannot overtake, and a waiter
+//! that wants many is not starved by those who want few.
 
 use std::error::Error;
 use std::fmt;
@@ -97,8 +97,8 @@ impl<K: Kind> Semaphore<K> {
         Self::with_bound(permits, usize::MAX)
     }
 
-    /// A semaphore with so many permits that never has more: to [add](Self::add_permits) one that was
-    /// not [forgotten](Permit::forget) before is a mistake, and is reported.
+    /// A semaphore with so many permits that never has more: to [add](Self::add_permits) one that
+    /// was not [forgotten](Permit::forget) before is a mistake, and is reported.
     pub fn bounded(permits: usize) -> Self {
         Self::with_bound(permits, permits)
     }
@@ -123,13 +123,14 @@ impl<K: Kind> Semaphore<K> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. A dropped future loses its place in the queue; a permit that it had been given goes
-    /// to the next.
+    /// Cancel safe. A dropped future loses its place in the queue; a permit that it had been given
+    /// goes to the next.
     pub fn acquire(&self) -> Acquire<K, &Self> {
         self.acquire_many(1)
     }
 
-    /// Takes `count` permits at once, or waits for them. Who comes later waits behind, even for fewer.
+    /// Takes `count` permits at once, or waits for them. Who comes later waits behind, even for
+    /// fewer.
     ///
     /// # Errors
     ///
@@ -188,7 +189,8 @@ impl<K: Kind> Semaphore<K> {
         Self::acquire_many_owned(this, 1)
     }
 
-    /// As [`acquire_many`](Self::acquire_many), for a permit that keeps the semaphore alive by itself.
+    /// As [`acquire_many`](Self::acquire_many), for a permit that keeps the semaphore alive by
+    /// itself.
     ///
     /// # Errors
     ///
@@ -201,7 +203,8 @@ impl<K: Kind> Semaphore<K> {
         Acquire::new(this.clone(), count)
     }
 
-    /// As [`try_acquire`](Self::try_acquire), for a permit that keeps the semaphore alive by itself.
+    /// As [`try_acquire`](Self::try_acquire), for a permit that keeps the semaphore alive by
+    /// itself.
     ///
     /// # Errors
     ///
@@ -212,8 +215,8 @@ impl<K: Kind> Semaphore<K> {
         Permit::take_now(this.clone(), 1)
     }
 
-    /// As [`try_acquire_many`](Self::try_acquire_many), for a permit that keeps the semaphore alive by
-    /// itself.
+    /// As [`try_acquire_many`](Self::try_acquire_many), for a permit that keeps the semaphore alive
+    /// by itself.
     ///
     /// # Errors
     ///
@@ -241,7 +244,8 @@ impl<K: Kind> Semaphore<K> {
     ///
     /// # Errors
     ///
-    /// If a [bounded](Self::bounded) semaphore would have more than its bound, or another one more than
+    /// If a [bounded](Self::bounded) semaphore would have more than its bound, or another one more
+    /// than
     /// `usize::MAX`. Then none is added.
     pub fn try_add_permits(&self, count: usize) -> Result<(), TooManyPermits> {
         let mut wakes = Wakes::default();
@@ -258,7 +262,8 @@ impl<K: Kind> Semaphore<K> {
         Ok(())
     }
 
-    /// Takes up to `count` permits out of the world, of those that are to be had, and says how many.
+    /// Takes up to `count` permits out of the world, of those that are to be had, and says how
+    /// many.
     pub fn forget_permits(&self, count: usize) -> usize {
         K::with(&self.state, |state| {
             let forgotten = count.min(state.permits);

@@ -1,8 +1,8 @@
 //! A future's dealings with a queue: to ask, to wait for its turn, and to give up.
 //!
-//! The cell is looked into twice where a waker must be left: once to see that it must, and once more to
-//! leave it. Between the two the waker is cloned, which may run anybody's code, so the second look asks
-//! again.
+//! The cell is looked into twice where a waker must be left: once to see that it must, and once
+//! more to leave it. Between the two the waker is cloned, which may run anybody's code, so the
+//! second look asks again.
 
 use std::task::{Poll, Waker};
 
@@ -22,7 +22,8 @@ pub(crate) trait Queued {
 /// One poll of a future that enters a state, or waits until it is served.
 ///
 /// `enter` is what the first poll does, and may be asked twice: it gives what is to be had at once, or
-/// the value to wait with, which is plain: dropping it runs no code of a user. Whoever was served gets what `served` makes of the value that it finds.
+/// the value to wait with, which is plain: dropping it runs no code of a user. Whoever was served
+/// gets what `served` makes of the value that it finds.
 #[inline]
 pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
     cell: &K::Cell<S>,

@@ -1,14 +1,14 @@
 //! Those who wait for one thing, first come first, each with a value.
 //!
-//! A waiter is a node of a slab, linked by index. It is *waiting*, in the list; or *granted*, out of the
-//! list and not yet collected by its future; then its place is free. Which of the two it is, is decided
-//! inside the primitive's cell, so a future that is dropped learns for certain whether it was served, and
-//! hands on what it got.
+//! A waiter is a node of a slab, linked by index. It is *waiting*, in the list; or *granted*, out
+//! of the list and not yet collected by its future; then its place is free. Which of the two it is,
+//! is decided inside the primitive's cell, so a future that is dropped learns for certain whether
+//! it was served, and hands on what it got.
 //!
-//! Insertion and removal anywhere cost O(1) and, once the slab has grown to the most waiters there ever
-//! were, no allocation. Only a slab that has grown very large is given back, when nobody is left in it.
-//! Nothing here calls a waker or drops one: they are handed out, for the caller to
-//! deal with outside of the cell.
+//! Insertion and removal anywhere cost O(1) and, once the slab has grown to the most waiters there
+//! ever were, no allocation. Only a slab that has grown very large is given back, when nobody is
+//! left in it. Nothing here calls a waker or drops one: they are handed out, for the caller to deal
+//! with outside of the cell.
 
 use std::task::Waker;
 
@@ -175,7 +175,8 @@ impl<T> WaitQueue<T> {
         }
     }
 
-    /// Serves the first waiter: `grant` changes its value into what it gets. Its waker is to be woken.
+    /// Serves the first waiter: `grant` changes its value into what it gets. Its waker is to be
+    /// woken.
     pub(crate) fn grant_front(&mut self, grant: impl FnOnce(T) -> T) -> Option<Waker> {
         if self.is_empty() {
             return None;
@@ -213,8 +214,8 @@ impl<T> WaitQueue<T> {
             Node::Waiting { waker: before, .. } if !before.will_wake(waker))
     }
 
-    /// Leaves another waker with a waiter that goes on waiting. The one to be dropped comes back: the
-    /// one before, or this one if nobody waits.
+    /// Leaves another waker with a waiter that goes on waiting. The one to be dropped comes back:
+    /// the one before, or this one if nobody waits.
     pub(crate) fn rewake(&mut self, place: &Place, waker: Waker) -> Waker {
         match &mut self.nodes[place.0 as usize] {
             Node::Waiting { waker: before, .. } => std::mem::replace(before, waker),
@@ -257,7 +258,8 @@ impl Wakes {
         }
     }
 
-    /// Wakes all, in the order they were pushed. A waker that panics keeps no other from being woken.
+    /// Wakes all, in the order they were pushed. A waker that panics keeps no other from being
+    /// woken.
     #[inline]
     pub(crate) fn wake(self) {
         if self.first.is_some() {

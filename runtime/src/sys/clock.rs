@@ -1,4 +1,5 @@
-//! The monotonic clock as a number, where there is no shorter way to it than the standard library's.
+//! The monotonic clock as a number, where there is no shorter way to it than the standard
+//! library's.
 
 use std::sync::OnceLock;
 use std::time::Instant;

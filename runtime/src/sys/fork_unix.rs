@@ -21,13 +21,14 @@ pub(crate) fn watch() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
         // A fork that is not noticed is as dangerous as it is without us, so a failure is no error.
-        // SAFETY: the handler touches an atomic only (Invariant 1) and stays for the process's life.
+        // SAFETY: the handler touches an atomic only (Invariant 1) and stays for the process's
+        // life.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
 }
 
-/// Differs from what it was before a fork, in the child. It changes while the process has one thread, so
-/// no ordering is needed.
+/// Differs from what it was before a fork, in the child. It changes while the process has one
+/// thread, so no ordering is needed.
 #[inline]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. A [`Mapping`] owns its pages alone: the address is valid until it is dropped.
-//! 2. Descriptors returned by the kernel are owned by the value that wraps them and by nothing else.
+//! 2. Descriptors returned by the kernel are owned by the value that wraps them and by nothing
+//!    else.
 
 #![expect(
     unsafe_code,
@@ -30,8 +31,8 @@ struct WaitArg {
     timespec: u64,
 }
 
-/// The clock that [`Instant`](std::time::Instant) reads, in nanoseconds, without the detours over its
-/// types.
+/// The clock that [`Instant`](std::time::Instant) reads, in nanoseconds, without the detours over
+/// its types.
 #[inline]
 pub(crate) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec {

@@ -1,7 +1,7 @@
 //! The operating system, thinly: the only files that name `libc` or a platform's own types.
 //!
-//! Everything above sees [`RawSource`] (what a driver can watch), [`Source`] (what owns one) and the
-//! few system calls that the standard library and `socket2` lack. Platforms differ by file.
+//! Everything above sees [`RawSource`] (what a driver can watch), [`Source`] (what owns one) and
+//! the few system calls that the standard library and `socket2` lack. Platforms differ by file.
 
 #[cfg(unix)]
 mod unix;

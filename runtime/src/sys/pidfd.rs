@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Descriptors returned by the kernel are owned by the value that wraps them and by nothing else.
+//! 1. Descriptors returned by the kernel are owned by the value that wraps them and by nothing
+//!    else.
 //! 2. A [`Report`] is zeroed before it is lent to the kernel; every bit pattern is a `siginfo_t`.
 
 #![expect(unsafe_code, reason = "system calls that std offers on nightly alone")]
@@ -41,7 +42,8 @@ impl Report {
 
     /// How the child ended; `None` if it has not.
     pub(crate) fn status(&self) -> Option<ExitStatus> {
-        // SAFETY: the field is there for what `waitid` reports, and zero in what it has not written.
+        // SAFETY: the field is there for what `waitid` reports, and zero in what it has not
+        // written.
         let pid = unsafe { self.0.si_pid() };
         if pid == 0 {
             return None;

@@ -9,8 +9,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Sets or clears `O_NONBLOCK`. It belongs to the open file, not to the descriptor: whoever shares the
-/// open file has it too.
+/// Sets or clears `O_NONBLOCK`. It belongs to the open file, not to the descriptor: whoever shares
+/// the open file has it too.
 ///
 /// # Errors
 ///

@@ -5,14 +5,14 @@
 //! hand a value to the code around, which then may await whatever it has to put in order.
 //!
 //! Listeners lie within each other as the futures do, so those of one task are a tree, as a rule a
-//! mere chain. A cancel is told to the innermost only, the leaves; what becomes of the outer ones is for
-//! the code between to say, by passing the value on or not.
+//! mere chain. A cancel is told to the innermost only, the leaves; what becomes of the outer ones
+//! is for the code between to say, by passing the value on or not.
 //!
 //! # What is where
 //!
 //! A listener is listed by the id of its task in a table of the thread, from its first poll to its
-//! end; a task without one costs nothing. Three bits of the task's header, above the count of its busy
-//! ticks ([`Busy`]), remember what must outlast the listeners:
+//! end; a task without one costs nothing. Three bits of the task's header, above the count of its
+//! busy ticks ([`Busy`]), remember what must outlast the listeners:
 //!
 //! | bit | true when set |
 //! |---|---|
@@ -27,8 +27,8 @@
 //! what ran had come to its end by itself, the cancel is asked anew: of the next listener outward,
 //! or it is PENDING. Cancels that come while one is not answered yet are one with it.
 //!
-//! A group that is ending asks its own body in the same way: the innermost listeners inside of it. If
-//! these go without an answer and no other is there, the group is what hears of that.
+//! A group that is ending asks its own body in the same way: the innermost listeners inside of it.
+//! If these go without an answer and no other is there, the group is what hears of that.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -50,8 +50,8 @@ const LISTENS: u64 = 1 << 62;
 /// A cancel waits for the next listener.
 const PENDING: u64 = 1 << 63;
 
-/// How long a task was polled, in ticks, with the bits above it. 2^61 ticks are some twenty years, so
-/// that adding to them leaves the bits alone, and a poll need not know of these.
+/// How long a task was polled, in ticks, with the bits above it. 2^61 ticks are some twenty years,
+/// so that adding to them leaves the bits alone, and a poll need not know of these.
 #[derive(Debug)]
 pub(super) struct Busy(OwnerCell<u64>);
 
@@ -179,8 +179,8 @@ fn tell(task: TaskId, place: Option<&Rc<Listener>>) -> bool {
 }
 
 impl Task {
-    /// Asks the task to end: tells its innermost listeners, or leaves word for the next, or, if it has
-    /// never listened, aborts it.
+    /// Asks the task to end: tells its innermost listeners, or leaves word for the next, or, if it
+    /// has never listened, aborts it.
     pub(super) fn request_cancel(self) {
         if self.state.any(COMPLETE) {
             return;
@@ -204,8 +204,8 @@ impl Task {
     }
 }
 
-/// Asks the task whose poll is on the stack to end. True if it has never listened: it is then to end
-/// at once.
+/// Asks the task whose poll is on the stack to end. True if it has never listened: it is then to
+/// end at once.
 pub(super) fn ask_running() -> bool {
     running().is_some_and(|task| !task.ask())
 }
@@ -227,8 +227,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Enters the place where the current poll is. `minds` says that the task minds its own end from
-    /// here on, so that cancels never abort it.
+    /// Enters the place where the current poll is. `minds` says that the task minds its own end
+    /// from here on, so that cancels never abort it.
     pub(crate) fn enter(minds: bool) -> Self {
         let outer = CURRENT.with_borrow(Clone::clone);
         if let Some(outer) = &outer {

@@ -1,15 +1,15 @@
 //! Memory for cells: what was freed on the owner's thread is kept for the next spawns.
 //!
-//! Servers spawn and complete tasks of a few types over and over, a thousand at a time; the system's
-//! allocator is slower at that than everything else in a spawn together. So sizes are rounded up
-//! to classes of 16 bytes, and each class has a list of free blocks, threaded through the blocks
-//! themselves and bounded in bytes. Blocks that are too large or too strictly aligned, or freed
-//! on another thread, go straight to the allocator.
+//! Servers spawn and complete tasks of a few types over and over, a thousand at a time; the
+//! system's allocator is slower at that than everything else in a spawn together. So sizes are
+//! rounded up to classes of 16 bytes, and each class has a list of free blocks, threaded through
+//! the blocks themselves and bounded in bytes. Blocks that are too large or too strictly aligned,
+//! or freed on another thread, go straight to the allocator.
 //!
 //! # Invariants
 //!
-//! 1. A block is allocated and freed with the layout that [`Class::of`] gives for its cell's layout,
-//!    which is the same wherever it is asked.
+//! 1. A block is allocated and freed with the layout that [`Class::of`] gives for its cell's
+//!    layout, which is the same wherever it is asked.
 //! 2. A block in a list is used by nobody, and was allocated with its class's layout.
 
 #![expect(unsafe_code, reason = "allocates memory and threads lists through it")]
@@ -133,7 +133,8 @@ impl Cells {
         unsafe { class.free(block) };
     }
 
-    /// Gives everything back to the allocator. There is no `Drop`, as that might come on any thread.
+    /// Gives everything back to the allocator. There is no `Drop`, as that might come on any
+    /// thread.
     pub(super) fn clear(&self) {
         for (index, list) in self.lists.iter().enumerate() {
             let size = (index + 1) * GRAIN_BYTES;

@@ -5,9 +5,9 @@
 //! alone has tasks ready, classes change nothing. Where several have, time is shared out by their
 //! *shares*, and a class with a *latency goal* goes first, as long as it stays within its share.
 //!
-//! Tasks are not interrupted, so a class keeps its promises only among polls that are short. Work that
-//! computes calls [`yield_if_needed`](super::yield_if_needed) between its steps; what cannot be cut up
-//! belongs on the blocking pool.
+//! Tasks are not interrupted, so a class keeps its promises only among polls that are short. Work
+//! that computes calls [`yield_if_needed`](super::yield_if_needed) between its steps; what cannot
+//! be cut up belongs on the blocking pool.
 //!
 //! Classes are few and for the life of the process; each shard keeps its own queues and accounts.
 
@@ -128,8 +128,8 @@ impl fmt::Debug for Class {
 pub struct ClassBuilder(Spec);
 
 impl ClassBuilder {
-    /// Its shares of the processor while others want it too (100, as the default class has): twice the
-    /// shares are twice the time.
+    /// Its shares of the processor while others want it too (100, as the default class has): twice
+    /// the shares are twice the time.
     ///
     /// # Panics
     ///
@@ -141,8 +141,8 @@ impl ClassBuilder {
         self
     }
 
-    /// How long its tasks should wait at most between being woken and running. While it takes no more
-    /// than its shares allow, a class with a goal goes before those without.
+    /// How long its tasks should wait at most between being woken and running. While it takes no
+    /// more than its shares allow, a class with a goal goes before those without.
     pub fn latency_goal(mut self, goal: Duration) -> Self {
         self.0.goal = Some(goal);
         self

@@ -34,8 +34,8 @@ use super::state::State;
 use crate::shim::{AtomicBool, AtomicI64, AtomicPtr, Cell, Witness};
 
 /// Where the atomic count starts, so that threads that give up references the owner's thread has
-/// counted never take it to nought before the merge. 64 bits wide on every machine: at one reference
-/// a nanosecond it lasts for 146 years.
+/// counted never take it to nought before the merge. 64 bits wide on every machine: at one
+/// reference a nanosecond it lasts for 146 years.
 pub(super) const BIAS: i64 = 1 << 62;
 
 /// A link of one of the owner's lists.
@@ -143,8 +143,8 @@ const fn coarse(ticks: u64, shift: u32) -> u32 {
 }
 
 impl Header {
-    /// The header of a task that was just spawned. Always inlined, so that it is built where it will
-    /// stay.
+    /// The header of a task that was just spawned. Always inlined, so that it is built where it
+    /// will stay.
     #[inline(always)]
     pub(super) fn new(
         vtable: &'static VTable,
@@ -227,7 +227,8 @@ impl Task {
     /// The owner of this task.
     #[inline]
     pub(super) fn owner(self) -> OwnerRef {
-        // SAFETY: a `Task` is on its owner's thread (Invariant 2) and its owner lives (Invariant 3).
+        // SAFETY: a `Task` is on its owner's thread (Invariant 2) and its owner lives (Invariant
+        // 3).
         unsafe { OwnerRef::from_raw(self.owner) }
     }
 }

@@ -24,13 +24,13 @@ use crate::panics::{contain, discard_payload};
 
 /// A spawned task, to be awaited for its output.
 ///
-/// Dropping the handle detaches the task: it goes on running, and nobody hears of its output. A panic
-/// of a detached task goes to the runtime's hook for unhandled panics.
+/// Dropping the handle detaches the task: it goes on running, and nobody hears of its output. A
+/// panic of a detached task goes to the runtime's hook for unhandled panics.
 ///
 /// # Cancel safety
 ///
-/// Awaiting the handle by reference is cancel safe: dropping that future loses nothing. Dropping the
-/// handle itself detaches the task.
+/// Awaiting the handle by reference is cancel safe: dropping that future loses nothing. Dropping
+/// the handle itself detaches the task.
 pub struct JoinHandle<T> {
     task: Task,
     output: PhantomData<T>,
@@ -54,8 +54,8 @@ impl<T> JoinHandle<T> {
     /// Ends the task, by dropping its future.
     ///
     /// At once, if the task is not running at the moment; if it is (it aborts itself), when its
-    /// current poll returns. The output is then a [`JoinError`] that says cancelled, unless the task
-    /// was complete already, or completes in that very poll.
+    /// current poll returns. The output is then a [`JoinError`] that says cancelled, unless the
+    /// task was complete already, or completes in that very poll.
     pub fn abort(&self) {
         self.task.abort();
     }
@@ -64,14 +64,14 @@ impl<T> JoinHandle<T> {
     ///
     /// If the task is inside a [`CancelScope`](crate::CancelScope) or a
     /// [`TaskGroup`](crate::TaskGroup), the innermost hears of it: what runs there is dropped, and the
-    /// code around gets [`Cancelled`](crate::Cancelled) and may await its clean-up. If it has been in
-    /// a scope but is in none now, the next one that it enters hears of it, and what is outside of
-    /// any is not disturbed. A task that was never in a scope is [aborted](Self::abort).
+    /// code around gets [`Cancelled`](crate::Cancelled) and may await its clean-up. If it has been
+    /// in a scope but is in none now, the next one that it enters hears of it, and what is outside
+    /// of any is not disturbed. A task that was never in a scope is [aborted](Self::abort).
     ///
-    /// A task that ignores a cancel goes on; see [`cancel_within`](Self::cancel_within). What came of
-    /// it is the task's output: whatever it returns then, or a [`JoinError`] that says cancelled if
-    /// it was aborted. A cancel of a task that is complete does nothing, and cancels that come before
-    /// the first was answered are one with it.
+    /// A task that ignores a cancel goes on; see [`cancel_within`](Self::cancel_within). What came
+    /// of it is the task's output: whatever it returns then, or a [`JoinError`] that says cancelled
+    /// if it was aborted. A cancel of a task that is complete does nothing, and cancels that come
+    /// before the first was answered are one with it.
     pub fn cancel(&self) {
         self.task.request_cancel();
     }

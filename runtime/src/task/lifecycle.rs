@@ -84,8 +84,8 @@ impl OwnerRef {
         task
     }
 
-    /// Runs the class whose turn it is, for a batch of polls or until its slice is over. None if nothing
-    /// is ready.
+    /// Runs the class whose turn it is, for a batch of polls or until its slice is over. None if
+    /// nothing is ready.
     #[inline]
     pub(super) fn run_batch(self) -> Option<Batch> {
         let local = self.local();
@@ -218,7 +218,8 @@ impl OwnerRef {
         after
     }
 
-    /// Polls a task that was popped just now; none if it was complete. [`settle`](Self::settle) follows.
+    /// Polls a task that was popped just now; none if it was complete. [`settle`](Self::settle)
+    /// follows.
     #[inline]
     fn poll(self, task: Task, class: Class) -> Option<End> {
         let local = self.local();
@@ -268,7 +269,8 @@ impl Task {
         }
     }
 
-    /// Ends the task where it stands: at once if its poll is not on the stack, else when that returns.
+    /// Ends the task where it stands: at once if its poll is not on the stack, else when that
+    /// returns.
     pub(super) fn abort(self) {
         if self.state.any(COMPLETE) {
             return;

@@ -235,7 +235,8 @@ impl LocalOwner {
     }
 }
 
-/// Spawns a task on the owner that this thread is inside of; gives the future back if there is none.
+/// Spawns a task on the owner that this thread is inside of; gives the future back if there is
+/// none.
 #[inline]
 pub(crate) fn spawn_here<F: Future + 'static>(
     future: F,
@@ -288,7 +289,8 @@ impl RootView {
 
 impl LocalOwner {
     /// Runs a future that need not be `'static`: makes a task of it and calls `tick` until that is
-    /// complete. However this returns, by the way of a panic too, the future is not used afterwards.
+    /// complete. However this returns, by the way of a panic too, the future is not used
+    /// afterwards.
     ///
     /// # Errors
     ///

@@ -16,7 +16,8 @@ use super::wait::Wait;
 /// How many ids an owner takes at once.
 pub(super) const ID_BLOCK: u64 = 4096;
 
-/// The first id that no owner has taken. Always std's, as loom has no statics: an id orders nothing.
+/// The first id that no owner has taken. Always std's, as loom has no statics: an id orders
+/// nothing.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// The identity of a task, unique in the process and never used again.

@@ -1,22 +1,23 @@
 //! The task cell: one allocation that is polled by one thread and may be woken by all.
 //!
-//! A future runs and is dropped on one thread, its owner's. But a `Waker` is `Send + Sync` by its type,
-//! so wakers may be woken, cloned and dropped anywhere, at any time, even when the runtime is long
-//! gone. What follows makes the first cheap (no atomic read-modify-write in a spawn, a poll, a local
-//! wake, a completion or a join) and the second right.
+//! A future runs and is dropped on one thread, its owner's. But a `Waker` is `Send + Sync` by its
+//! type, so wakers may be woken, cloned and dropped anywhere, at any time, even when the runtime is
+//! long gone. What follows makes the first cheap (no atomic read-modify-write in a spawn, a poll, a
+//! local wake, a completion or a join) and the second right.
 //!
 //! # What is where
 //!
-//! A cell is a [`header`] and a stage: the future, then its output, then nothing ([`raw`]). The header
-//! has a word of state that only the owner's thread touches ([`state`]), and three atomics. The
+//! A cell is a [`header`] and a stage: the future, then its output, then nothing ([`raw`]). The
+//! header has a word of state that only the owner's thread touches ([`state`]), and three atomics.
+//! The
 //! [`owner`] is what the tasks of one thread share: the run queue and the list of live tasks
-//! ([`lists`]) for its own thread; the [`inbox`], the queue of [`messages`] and the doorbell ([`sleep`]) for the
-//! others.
+//! ([`lists`]) for its own thread; the [`inbox`], the queue of [`messages`] and the doorbell
+//! ([`sleep`]) for the others.
 //!
 //! # Wakes
 //!
-//! *On the owner's thread*, a task that is not complete and not SCHEDULED becomes so and goes to the
-//! back of the run queue. A task that is woken while it runs is pushed at once and found there
+//! *On the owner's thread*, a task that is not complete and not SCHEDULED becomes so and goes to
+//! the back of the run queue. A task that is woken while it runs is pushed at once and found there
 //! when its poll has returned. A task that completes, or is aborted, while in the run queue stays
 //! there; the pop finds COMPLETE and just lets go.
 //!
@@ -31,34 +32,34 @@
 //!
 //! # References
 //!
-//! The count is biased towards the owner's thread. `local` is a plain number for what that thread counts
-//! and gives up, and may be negative; `refs` is atomic, starts at BIAS, and is for all others. At any
-//! moment `local + (refs - BIAS)` references are alive. Counted are: each waker, each place in the
-//! inbox, and the list of live tasks, once. Not counted are the join handle and the place in the run
-//! queue; bits of the state stand for these (JOIN_INTEREST, SCHEDULED), and both belong to the
-//! owner's thread.
+//! The count is biased towards the owner's thread. `local` is a plain number for what that thread
+//! counts and gives up, and may be negative; `refs` is atomic, starts at BIAS, and is for all
+//! others. At any moment `local + (refs - BIAS)` references are alive. Counted are: each waker,
+//! each place in the inbox, and the list of live tasks, once. Not counted are the join handle and
+//! the place in the run queue; bits of the state stand for these (JOIN_INTEREST, SCHEDULED), and
+//! both belong to the owner's thread.
 //!
 //! Before completion the list's reference keeps the cell, so no one else ever looks whether the
-//! count is nought, and other threads cannot see nought because of the bias. At completion the owner's
-//! thread takes the task off the list and looks once:
+//! count is nought, and other threads cannot see nought because of the bias. At completion the
+//! owner's thread takes the task off the list and looks once:
 //!
 //! - **Nought.** No waker is left, so none will ever be made. The cell is freed when both bits are
 //!   gone, with no atomic but the one load.
-//! - **Not nought.** The counts are **merged**: MERGED is set, and one addition to `refs` takes off BIAS
-//!   and adds `local` and one for each bit that is set. From here on everybody uses `refs`, and whoever
-//!   takes it to nought frees the cell. By then the stage is empty: the future was dropped at
-//!   completion, and the output, if any, by the join handle, whose reference is in the count. So
-//!   freeing is only that, and may happen on any thread.
+//! - **Not nought.** The counts are **merged**: MERGED is set, and one addition to `refs` takes off
+//!   BIAS and adds `local` and one for each bit that is set. From here on everybody uses `refs`,
+//!   and whoever takes it to nought frees the cell. By then the stage is empty: the future was
+//!   dropped at completion, and the output, if any, by the join handle, whose reference is in the
+//!   count. So freeing is only that, and may happen on any thread.
 //!
 //! *Why one load that may be stale is enough for nought.* Let it read a value from which the sum is
-//! nought, so that every reference whose making is in that value, or in `local`, has been given up in
-//! it too. Suppose some reference is alive nonetheless; then its making, by another thread, is
+//! nought, so that every reference whose making is in that value, or in `local`, has been given up
+//! in it too. Suppose some reference is alive nonetheless; then its making, by another thread, is
 //! not in that value. It was cloned from another one that was then alive; follow these back to the
-//! first whose making is in (the list's, or a local clone, at the latest). That one has been given up, and
-//! after it was cloned: by another thread, so that the clone precedes the giving up in the order of
-//! changes of `refs`, and is in with it; or by this thread, to which it must have been handed with the
-//! usual synchronisation, so that the load sees all that came before. Either way its clone is
-//! in, against what was supposed.
+//! first whose making is in (the list's, or a local clone, at the latest). That one has been given
+//! up, and after it was cloned: by another thread, so that the clone precedes the giving up in the
+//! order of changes of `refs`, and is in with it; or by this thread, to which it must have been
+//! handed with the usual synchronisation, so that the load sees all that came before. Either way
+//! its clone is in, against what was supposed.
 //!
 //! A merged cell has a strong count of its owner. Before the merge none is needed, as the executor
 //! completes all tasks before it goes. So a wake from another thread always finds an inbox, be it a
@@ -67,13 +68,14 @@
 //! # Ends
 //!
 //! COMPLETE is set *before* the future is dropped. So whatever that drop calls (wake, abort, the
-//! drop of its own join handle) finds a task that is over, and does nothing to it. Then the output is
-//! stored if JOIN_INTEREST is still there, whoever joins is woken, the task leaves the list.
-//! An abort is the same thing without the output: at once, or after the current poll.
+//! drop of its own join handle) finds a task that is over, and does nothing to it. Then the output
+//! is stored if JOIN_INTEREST is still there, whoever joins is woken, the task leaves the list. An
+//! abort is the same thing without the output: at once, or after the current poll.
 //!
-//! At shutdown the inbox is closed with the swap that empties it, the queue of messages under its lock, and
-//! spawns are refused (the future is dropped, the handle says cancelled). Then all futures are
-//! dropped; what that wakes or aborts is over, or is in the same loop. Last, the run queue is emptied.
+//! At shutdown the inbox is closed with the swap that empties it, the queue of messages under its
+//! lock, and spawns are refused (the future is dropped, the handle says cancelled). Then all
+//! futures are dropped; what that wakes or aborts is over, or is in the same loop. Last, the run
+//! queue is emptied.
 //!
 //! Panics are contained at every call of a user's code. A panic of a poll becomes the output; any
 //! other, and that too if nobody joins, goes to the owner's hook.

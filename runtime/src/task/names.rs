@@ -1,7 +1,7 @@
 //! The names of tasks, for threads that know only an id.
 //!
-//! Most tasks have none, and those that have are few and live long: a map under a lock, touched when a
-//! task with a name is spawned and when its cell is freed.
+//! Most tasks have none, and those that have are few and live long: a map under a lock, touched
+//! when a task with a name is spawned and when its cell is freed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -4,8 +4,8 @@
 //!
 //! An owner lies in an `Arc`. Its own thread holds one strong count, shared out as **pins**: the
 //! executor has one, so does each join handle and each place that remembers the owner as current.
-//! Pins are counted in a plain cell, so a spawn costs no atomic for them. When the last pin goes, the
-//! half that belongs to this thread is emptied there and then and the strong count is given up.
+//! Pins are counted in a plain cell, so a spawn costs no atomic for them. When the last pin goes,
+//! the half that belongs to this thread is emptied there and then and the strong count is given up.
 //! Beside that, every `Remote` and every merged cell has a strong count of its own, so the other
 //! half, all of it fit for any thread, lives for as long as somebody may wake or send.
 //!
@@ -13,8 +13,8 @@
 //!
 //! A thread-local pointer names the owner whose executor this thread is inside of; a waker compares
 //! it with its task's. Equal means this thread: only the owner's thread ever sets it to that owner,
-//! and since the place holds a pin, no other owner can get the same address meanwhile. Unequal means
-//! nothing, and the road for other threads is taken, which is right from everywhere.
+//! and since the place holds a pin, no other owner can get the same address meanwhile. Unequal
+//! means nothing, and the road for other threads is taken, which is right from everywhere.
 //!
 //! # Invariants
 //!

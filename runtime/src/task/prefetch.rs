@@ -1,7 +1,7 @@
 //! Prefetching: the next task's future is fetched from memory while this one runs.
 //!
-//! A shard with many connections finds each task's future outside of the near caches, and a poll is too
-//! short to hide that by itself. The run queue knows who comes next.
+//! A shard with many connections finds each task's future outside of the near caches, and a poll is
+//! too short to hide that by itself. The run queue knows who comes next.
 //!
 //! # Invariants
 //!

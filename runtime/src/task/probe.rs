@@ -1,9 +1,9 @@
 //! Debug mode's look at each poll: whether it has blocked its thread, and how often.
 //!
 //! The system counts how often a thread has given up its processor of its own accord, to wait for
-//! something. If a poll does, it holds up the shard, however short it is. Two system calls a poll pay
-//! for this, so it is done in debug mode only: polls are then run one by one, on a way of their own, and
-//! the other ways know nothing of it.
+//! something. If a poll does, it holds up the shard, however short it is. Two system calls a poll
+//! pay for this, so it is done in debug mode only: polls are then run one by one, on a way of their
+//! own, and the other ways know nothing of it.
 
 use std::fmt;
 use std::time::Duration;

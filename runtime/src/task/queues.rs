@@ -1,15 +1,15 @@
 //! The run queues of a shard, one for each scheduling class, and who is next.
 //!
-//! A bit for each queue tells whether it holds something, so that with one class in use the choice is one
-//! instruction. Among several the rule is this:
+//! A bit for each queue tells whether it holds something, so that with one class in use the choice
+//! is one instruction. Among several the rule is this:
 //!
-//! - Each class has an account of *virtual time*: the ticks it has run, divided by its shares. Who has the
-//!   least goes first (weighted fair queueing). A class that was idle starts from where the others are: it
-//!   has saved nothing up.
-//! - A class with a latency goal goes before those without, unless its account is ahead of theirs by more
-//!   than [`BURST_NS`]; among several of these, the tightest goal goes first.
-//! - A class keeps the processor for a [slice](Queues::slice_ticks), and gives it back early when one with
-//!   a goal has something to do.
+//! - Each class has an account of *virtual time*: the ticks it has run, divided by its shares. Who
+//!   has the least goes first (weighted fair queueing). A class that was idle starts from where the
+//!   others are: it has saved nothing up.
+//! - A class with a latency goal goes before those without, unless its account is ahead of theirs
+//!   by more than [`BURST_NS`]; among several of these, the tightest goal goes first.
+//! - A class keeps the processor for a [slice](Queues::slice_ticks), and gives it back early when
+//!   one with a goal has something to do.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ const BURST_NS: u64 = 5_000_000;
 /// How long a class runs before another one has its turn, none having a goal.
 const SLICE_NS: u64 = 200_000;
 
-/// How long a class without a goal runs where another has one: the part of the goal that it may cost.
+/// How long a class without a goal runs where another has one: the part of the goal that it may
+/// cost.
 const GOAL_PART: u32 = 8;
 
 /// The shortest slice: below this, choosing costs as much as running.
@@ -261,8 +262,8 @@ mod tests {
         fn unpark(&self) {}
     }
 
-    /// Runs a task of each class that yields for ever, each turn of at least so many ticks, until there were
-    /// so many turns. The time that each class was charged with, in nanoseconds.
+    /// Runs a task of each class that yields for ever, each turn of at least so many ticks, until
+    /// there were so many turns. The time that each class was charged with, in nanoseconds.
     fn charged(classes: &[Class], turns: usize, ticks: u64) -> Vec<u128> {
         let meter = Arc::new(Meter::new());
         let executor = Executor::new(Arc::new(Silent), Arc::clone(&meter));

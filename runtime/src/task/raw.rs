@@ -34,8 +34,8 @@ use super::trace;
 use super::waker;
 use crate::panics::{Payload, contain};
 
-/// What a cell holds beside its header. The state says what that is (Invariant 1), so that a task costs
-/// its header and not a tag more; and either lies at its start.
+/// What a cell holds beside its header. The state says what that is (Invariant 1), so that a task
+/// costs its header and not a tag more; and either lies at its start.
 #[repr(C)]
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
@@ -100,7 +100,8 @@ unsafe fn allocate_cell<F: Future>(
             future: ManuallyDrop::new(future),
         }))
     };
-    // SAFETY: this is the owner's thread, as the caller says, and the pointer is to all of the cell.
+    // SAFETY: this is the owner's thread, as the caller says, and the pointer is to all of the
+    // cell.
     unsafe { Task::from_raw(cell.cast()) }
 }
 
@@ -229,8 +230,8 @@ fn discard<T>(task: Task, result: Result<T, JoinError>) {
 unsafe fn output<F: Future>(task: Task) -> Result<F::Output, JoinError> {
     // SAFETY: the caller says so.
     let stage = unsafe { stage::<F>(task) };
-    // SAFETY: whoever clears OUTPUT has the stage for itself, with the output in it, which is nobody
-    // else's from here on (Invariant 1).
+    // SAFETY: whoever clears OUTPUT has the stage for itself, with the output in it, which is
+    // nobody else's from here on (Invariant 1).
     unsafe { stage.cast::<Result<F::Output, JoinError>>().read() }
 }
 
@@ -246,8 +247,8 @@ unsafe fn take_output<F: Future>(task: Task, to: *mut ()) {
 unsafe fn peek_output<F: Future>(task: Task) -> *const () {
     // SAFETY: this function is in the vtable of an `F` alone.
     let stage = unsafe { stage::<F>(task) };
-    // OUTPUT stays set meanwhile, as the caller says, so the output is there and nobody writes the stage
-    // (Invariant 1).
+    // OUTPUT stays set meanwhile, as the caller says, so the output is there and nobody writes the
+    // stage (Invariant 1).
     stage.cast_const().cast()
 }
 

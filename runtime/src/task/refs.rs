@@ -7,8 +7,8 @@
 //!
 //! 1. Before the merge, the references alive are `local + (refs - BIAS)`, and nobody frees but
 //!    the owner's thread, and only once the task is off the list.
-//! 2. After the merge they are `refs`, in which the join handle and the place in the run queue count
-//!    too, and whoever takes it to nought frees.
+//! 2. After the merge they are `refs`, in which the join handle and the place in the run queue
+//!    count too, and whoever takes it to nought frees.
 //! 3. A reference is given up by the thread that has it after the last use it makes of it.
 
 #![expect(unsafe_code, reason = "memory is freed by count")]
@@ -43,7 +43,8 @@ impl Task {
             // SAFETY: the caller has this reference, and gives it up.
             unsafe { release_foreign(self.as_raw()) };
         } else {
-            // Never the end: before the merge the list has a reference, or nobody has (Invariant 1).
+            // Never the end: before the merge the list has a reference, or nobody has (Invariant
+            // 1).
             self.local.set(self.local.get() - 1);
         }
     }
@@ -166,8 +167,8 @@ unsafe fn free_merged(header: NonNull<Header>) {
 ///
 /// # Safety
 ///
-/// Nobody uses the cell any more, and its stage is empty: it is off the list, so it is complete, and
-/// its output, if it was kept, has been taken or dropped by the join handle, which is gone too.
+/// Nobody uses the cell any more, and its stage is empty: it is off the list, so it is complete,
+/// and its output, if it was kept, has been taken or dropped by the join handle, which is gone too.
 #[inline]
 unsafe fn close(header: NonNull<Header>) -> Class {
     // SAFETY: nobody else uses the cell, so the caller may.

@@ -1,21 +1,21 @@
 //! Join handles for other threads: a task's output, carried over to wherever it is awaited.
 //!
 //! The task's future is wrapped in [`RemoteTask`], which shares a [`Slot`] with the handle. The
-//! slot is a small state under a lock; wakers are called, cloned and dropped outside of it. Each end
-//! takes the lock as seldom as it can, since the other is on another CPU: a task that is ready at its
-//! first poll takes it once, to fill, and whoever awaits it twice, to leave a waker and to read.
+//! slot is a small state under a lock; wakers are called, cloned and dropped outside of it. Each
+//! end takes the lock as seldom as it can, since the other is on another CPU: a task that is ready
+//! at its first poll takes it once, to fill, and whoever awaits it twice, to leave a waker and to
+//! read.
 //!
-//! The wrapper always fills the slot, whichever way it ends: with the output or the panic from
-//! its poll, or with "cancelled" from the drop of its half of the slot, [`Filler`], which comes after the
-//! drop of the user's future, so that whoever reads the answer knows the future is gone. The half
-//! is in the message before it is in the task, so a message that is refused, or dropped at shutdown,
-//! answers too.
+//! The wrapper always fills the slot, whichever way it ends: with the output or the panic from its
+//! poll, or with "cancelled" from the drop of its half of the slot, [`Filler`], which comes after
+//! the drop of the user's future, so that whoever reads the answer knows the future is gone. The
+//! half is in the message before it is in the task, so a message that is refused, or dropped at
+//! shutdown, answers too.
 //!
-//! An abort sets a flag and wakes the task, which drops its future on its own thread. The task looks at
-//! the flag before each poll of the future, and again after it has left its waker, which it does once it
-//! has to wait; so an abort that finds no waker is seen.
-//! A cancel does likewise, and the task tells its own listeners, or drops its future if it has never had
-//! one.
+//! An abort sets a flag and wakes the task, which drops its future on its own thread. The task
+//! looks at the flag before each poll of the future, and again after it has left its waker, which
+//! it does once it has to wait; so an abort that finds no waker is seen. A cancel does likewise,
+//! and the task tells its own listeners, or drops its future if it has never had one.
 //!
 //! A panic goes into the slot if the handle is there to hear of it, else through the task to the
 //! hook for unhandled panics; if the handle is dropped with the panic unread, back to the
@@ -23,8 +23,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The user's future does not move from the first poll of [`RemoteTask`] to its drop: the field is
-//!    only ever reached through a pin, or overwritten in place.
+//! 1. The user's future does not move from the first poll of [`RemoteTask`] to its drop: the field
+//!    is only ever reached through a pin, or overwritten in place.
 
 #![expect(unsafe_code, reason = "pins one field of a future")]
 
@@ -228,8 +228,8 @@ impl<F: Future> Future for RemoteTask<F> {
 ///
 /// # Cancel safety
 ///
-/// Awaiting the handle by reference is cancel safe: dropping that future loses nothing. Dropping the
-/// handle itself detaches the task.
+/// Awaiting the handle by reference is cancel safe: dropping that future loses nothing. Dropping
+/// the handle itself detaches the task.
 pub struct RemoteJoinHandle<T> {
     slot: Arc<Slot<T>>,
     owner: SharedOwner,
@@ -263,8 +263,8 @@ pub(crate) fn slot<T>(owner: SharedOwner) -> (Filler<T>, RemoteJoinHandle<T>) {
 }
 
 impl<T> RemoteJoinHandle<T> {
-    /// Ends the task, by dropping its future on its own thread, as soon as that comes to it. If it is
-    /// complete by then, nothing happens.
+    /// Ends the task, by dropping its future on its own thread, as soon as that comes to it. If it
+    /// is complete by then, nothing happens.
     pub fn abort(&self) {
         self.signal(&self.slot.aborted);
     }

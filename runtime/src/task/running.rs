@@ -1,7 +1,8 @@
-//! Which task's poll is on the stack, for other threads to see: a watchdog must learn who is to blame
-//! while the shard is stuck.
+//! Which task's poll is on the stack, for other threads to see: a watchdog must learn who is to
+//! blame while the shard is stuck.
 //!
-//! Two plain stores a poll. A reader may see the halves of two polls; it looks twice before it believes.
+//! Two plain stores a poll. A reader may see the halves of two polls; it looks twice before it
+//! believes.
 //!
 //! # Invariants
 //!

@@ -12,14 +12,15 @@
 //!  4 state = AWAKE
 //! ```
 //!
-//! Each side announces, then looks, with a sequentially consistent fence between. The fences have an
-//! order. If the owner's comes first, the other thread sees PARKED and unparks; if the other's comes
-//! first, the owner sees what it pushed and stays awake. Both may happen, which costs one needless
-//! unpark; neither cannot.
+//! Each side announces, then looks, with a sequentially consistent fence between. The fences have
+//! an order. If the owner's comes first, the other thread sees PARKED and unparks; if the other's
+//! comes first, the owner sees what it pushed and stays awake. Both may happen, which costs one
+//! needless unpark; neither cannot.
 //!
 //! Only the first of many threads that find the owner asleep pays for the system call; the others
 //! read AWAKE. An unpark may come late, when the owner is awake for another reason: it must then
-//! end the owner's *next* sleep early, as an eventfd or a thread's token does, or do nothing at all.
+//! end the owner's *next* sleep early, as an eventfd or a thread's token does, or do nothing at
+//! all.
 
 use crate::shim::{AtomicU8, Ordering, proven};
 
@@ -57,8 +58,8 @@ impl Sleep {
     pub(super) fn must_unpark(&self) -> bool {
         proven::sleep_fence();
         // Relaxed, all: the fence orders the load, and the exchange only picks one among several
-        // wakers. It is no swap: who comes late writes nothing, so that after the owner's next PARKED
-        // nobody reads what a waker of an earlier sleep has left.
+        // wakers. It is no swap: who comes late writes nothing, so that after the owner's next
+        // PARKED nobody reads what a waker of an earlier sleep has left.
         self.state.load(Ordering::Relaxed) == PARKED
             && self
                 .state

@@ -81,8 +81,8 @@ impl fmt::Display for Wait {
     }
 }
 
-/// Says what the current task waits for, if the poll that this is part of returns pending. Outside of a
-/// task, nothing is said.
+/// Says what the current task waits for, if the poll that this is part of returns pending. Outside
+/// of a task, nothing is said.
 #[inline]
 pub(crate) fn waiting(wait: Wait) {
     if let Some(owner) = current_owner()

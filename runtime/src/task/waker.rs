@@ -1,13 +1,13 @@
 //! Wakers: a counted pointer to a cell that any thread may wake, clone and drop.
 //!
 //! Each function asks first whether this is the owner's thread, inside the owner's executor (a load
-//! of a thread-local and a compare), and then takes the local road, without atomics, or the road for
-//! other threads. The second is right from everywhere.
+//! of a thread-local and a compare), and then takes the local road, without atomics, or the road
+//! for other threads. The second is right from everywhere.
 //!
 //! # Invariants
 //!
-//! 1. The data pointer of a waker is a header, and each waker but the one lent to a poll has a counted
-//!    reference.
+//! 1. The data pointer of a waker is a header, and each waker but the one lent to a poll has a
+//!    counted reference.
 //! 2. The current owner of a thread is one whose thread it is (see [`owner`]).
 
 #![expect(

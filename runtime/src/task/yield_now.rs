@@ -41,9 +41,9 @@ impl Future for YieldNow {
 
 /// Lets others run first if this task's class has had its turn; else goes on at once.
 ///
-/// For work that computes: call it between steps of some microseconds. It costs a look at the clock,
-/// some 10 ns, and gives way once the class has run for its slice (200 µs; less where another class has
-/// a latency goal), or when such a class has something to do.
+/// For work that computes: call it between steps of some microseconds. It costs a look at the
+/// clock, some 10 ns, and gives way once the class has run for its slice (200 µs; less where
+/// another class has a latency goal), or when such a class has something to do.
 ///
 /// # Cancel safety
 ///

@@ -1,8 +1,9 @@
 //! Time: sleeps, deadlines and intervals on the shard's timer wheel.
 //!
-//! Deadlines are kept in user space, in ticks of 65.536 µs, rounded up: a timer never fires early and
-//! at most a tick late by design. Wake-ups of one tick are one wake-up. Waking a CPU costs far more
-//! than firing a timer, so where timers follow each other tick after tick the shard sleeps through
+//! Deadlines are kept in user space, in ticks of 65.536 µs, rounded up: a timer never fires early
+//! and at most a tick late by design. Wake-ups of one tick are one wake-up. Waking a CPU costs far
+//! more than firing a timer, so where timers follow each other tick after tick the shard sleeps
+//! through
 //! [`TICKS_MERGED`] of them at a time, and a timer is so much later at most. The clock is monotonic; under
 //! test it can be virtual, and then it stands still while anything can run and jumps to the next
 //! deadline when nothing can ([`Builder::virtual_time`](crate::Builder::virtual_time)).
@@ -28,15 +29,15 @@ use crate::metrics::Meter;
 use crate::panics::discard_panic;
 use wheel::{Key, TICK_NS, Wheel, tick_ns, ticks_down, ticks_up};
 
-/// After it has fired timers a shard does not wake up for others before so many ticks have passed. If
-/// it is awake anyway it fires what is due.
+/// After it has fired timers a shard does not wake up for others before so many ticks have passed.
+/// If it is awake anyway it fires what is due.
 const TICKS_MERGED: u64 = 3;
 
 /// A shard's timers.
 pub(crate) struct Timers {
     clock: Clock,
-    /// What the clock read when somebody last looked, in this turn of the loop or just before; nought
-    /// if nobody has.
+    /// What the clock read when somebody last looked, in this turn of the loop or just before;
+    /// nought if nobody has.
     looked_ns: Cell<u64>,
     /// Before this tick the shard need not wake up for timers.
     rests_until_tick: Cell<u64>,
@@ -87,8 +88,8 @@ impl Timers {
         now_ns
     }
 
-    /// Whether the clock has passed `deadline_ns`; one that it has passed since somebody last looked
-    /// may be told in the next turn only.
+    /// Whether the clock has passed `deadline_ns`; one that it has passed since somebody last
+    /// looked may be told in the next turn only.
     ///
     /// Looks again only if the deadline was near.
     #[inline]
@@ -158,8 +159,8 @@ impl Timers {
         Some(next.max(self.rests_until_tick.get()))
     }
 
-    /// How long until the shard should be awake for the next timer. Without timers, the clock is not
-    /// read.
+    /// How long until the shard should be awake for the next timer. Without timers, the clock is
+    /// not read.
     pub(crate) fn until_next(&self) -> Option<Duration> {
         let next = self.next_tick()?;
         let left_ns = tick_ns(next).saturating_sub(self.clock.now_ns());

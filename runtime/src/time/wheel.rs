@@ -1,10 +1,10 @@
 //! A hierarchical timing wheel: the deadlines of one shard, kept in ticks.
 //!
-//! After Varghese and Lauck (1987). There are [`LEVELS`] levels of 64 slots. A slot of level 0 spans
-//! one tick, a slot of level *n* as much as all of level *n* − 1. A deadline lies on the lowest
-//! level on which it shares the surrounding slot of the next level with the present; so everything
-//! on a level is due before anything on the level above. When the present reaches a slot above
-//! level 0, its deadlines *cascade*: they are placed anew, always further down.
+//! After Varghese and Lauck (1987). There are [`LEVELS`] levels of 64 slots. A slot of level 0
+//! spans one tick, a slot of level *n* as much as all of level *n* − 1. A deadline lies on the
+//! lowest level on which it shares the surrounding slot of the next level with the present; so
+//! everything on a level is due before anything on the level above. When the present reaches a slot
+//! above level 0, its deadlines *cascade*: they are placed anew, always further down.
 //!
 //! - One bit per slot tells whether it is in use. The next slot to look at is found with two bit
 //!   operations, so a jump of the clock by hours costs what the timers in between cost, not what
@@ -15,8 +15,9 @@
 //! - A freed node counts up its generation, so a [`Key`] kept too long is recognised. A node whose
 //!   generations are used up is never used again.
 //! - The levels cover every `u64`, so there is no deadline beyond the wheel that would have to park
-//!   somewhere: a timer cascades once per level at most, however far the clock jumps. Nanoseconds in
-//!   a `u64` reach the eighth level only; the others cost their share of 28 KiB that is never touched.
+//!   somewhere: a timer cascades once per level at most, however far the clock jumps. Nanoseconds
+//!   in a `u64` reach the eighth level only; the others cost their share of 28 KiB that is never
+//!   touched.
 //!
 //! The wheel has no clock and runs no foreign code but the drop of a `T` that its caller drops:
 //! [`advance`](Wheel::advance) hands out what is due, and the caller deals with it once it no longer

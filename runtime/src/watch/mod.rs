@@ -1,22 +1,23 @@
-//! The stall detector: one thread of the process that looks at every shard from outside, and says so
-//! when a task has kept one to itself for too long.
+//! The stall detector: one thread of the process that looks at every shard from outside, and says
+//! so when a task has kept one to itself for too long.
 //!
 //! # How a stall is seen
 //!
-//! A shard publishes which task's poll is on the stack and how many polls there were; that costs it two
-//! stores a poll. The watching thread looks every quarter of the shortest threshold. The same task and the
-//! same count as last time mean that the poll lasts, and its time is taken from there. What the machine is to blame for is
-//! not counted: time in which the thread was ready to run and no processor was free (Linux tells).
+//! A shard publishes which task's poll is on the stack and how many polls there were; that costs it
+//! two stores a poll. The watching thread looks every quarter of the shortest threshold. The same
+//! task and the same count as last time mean that the poll lasts, and its time is taken from there.
+//! What the machine is to blame for is not counted: time in which the thread was ready to run and
+//! no processor was free (Linux tells).
 //!
 //! A stall is reported once, while it lasts, at most [`REPORTS_PER_MINUTE`] times a minute for each
 //! shard; the rest is counted, and the next report says how many were left out.
 //!
 //! # Rest
 //!
-//! When no shard has moved for a second the thread goes to sleep, and sets `ASLEEP`. A shard that is
-//! about to run tasks looks at that (one load a turn) and wakes it. So an idle process makes no system
-//! call, and a busy one none for this. The two look at each other's stores without a fence: in the worst case one
-//! turn of a shard goes unwatched.
+//! When no shard has moved for a second the thread goes to sleep, and sets `ASLEEP`. A shard that
+//! is about to run tasks looks at that (one load a turn) and wakes it. So an idle process makes no
+//! system call, and a busy one none for this. The two look at each other's stores without a fence:
+//! in the worst case one turn of a shard goes unwatched.
 
 mod report;
 
@@ -106,7 +107,8 @@ fn room() -> MutexGuard<'static, Room> {
     ROOM.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Watches the shard of the calling thread; nothing, if its threshold is zero or no thread can be had.
+/// Watches the shard of the calling thread; nothing, if its threshold is zero or no thread can be
+/// had.
 pub(crate) fn watch(remote: Remote, config: &WatchConfig) -> Option<Arc<Watched>> {
     if config.threshold.is_zero() {
         return None;
@@ -209,8 +211,8 @@ impl Memory {
         }
         let accounts = shard.thread.accounts();
         let before = *self.accounts.get_or_insert_with(|| {
-            // What is known of the thread's time begins here, so the rest must not begin before: this
-            // look may have come late.
+            // What is known of the thread's time begins here, so the rest must not begin before:
+            // this look may have come late.
             self.since = now;
             accounts.unwrap_or_default()
         });

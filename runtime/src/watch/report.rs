@@ -30,14 +30,16 @@ pub struct Stall {
     pub name: Option<Arc<str>>,
     /// Where it was spawned.
     pub location: &'static Location<'static>,
-    /// How long its poll had lasted when it was reported; time in which the system gave the thread no
-    /// processor is left out, where it says so.
+    /// How long its poll had lasted when it was reported; time in which the system gave the thread
+    /// no processor is left out, where it says so.
     pub lasted: Duration,
-    /// How much of that the thread was running: little if it waits for something, all if it computes.
+    /// How much of that the thread was running: little if it waits for something, all if it
+    /// computes.
     pub on_cpu: Option<Duration>,
     /// Stalls of this shard that were not reported since the report before.
     pub left_out: u64,
-    /// The functions that had been called and had not returned, the innermost first. Only where it was
+    /// The functions that had been called and had not returned, the innermost first. Only where it
+    /// was
     /// [asked for](crate::Builder::stall_backtrace), and could be found out.
     pub backtrace: Option<Arc<[Frame]>>,
 }
@@ -49,8 +51,8 @@ impl Stall {
         self.on_cpu.map(|ran| ran < self.lasted / 2)
     }
 
-    /// The part of the backtrace that says most: the call that has not returned, and the functions of
-    /// the program that led to it. What lies below the poll, and in between what is the standard
+    /// The part of the backtrace that says most: the call that has not returned, and the functions
+    /// of the program that led to it. What lies below the poll, and in between what is the standard
     /// library's, is left out.
     pub fn frames(&self) -> impl Iterator<Item = &Frame> {
         let all = self.backtrace.iter().flat_map(|frames| frames.iter());

@@ -1,8 +1,8 @@
 //! `annulet-doctor`: which driver this machine gives a shard, why not a better one, and what to do.
 //!
 //! It asks the runtime what a program here would get, with the variables of the environment as they
-//! stand; asks io_uring once more without them, to tell a choice from a lack; and looks at what else
-//! limits a shard. It changes nothing.
+//! stand; asks io_uring once more without them, to tell a choice from a lack; and looks at what
+//! else limits a shard. It changes nothing.
 #![forbid(unsafe_code)]
 
 mod json;

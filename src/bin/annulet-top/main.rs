@@ -1,8 +1,8 @@
 //! `annulet-top`: the shards and tasks of a running program, as they are now.
 //!
-//! The program opts in with `annulet::inspect::serve(path)`; this attaches to the Unix socket there. It
-//! reads snapshots once a second and shows the time between two: a thread of its own reads, so the
-//! screen answers keys even while the program does not answer.
+//! The program opts in with `annulet::inspect::serve(path)`; this attaches to the Unix socket
+//! there. It reads snapshots once a second and shows the time between two: a thread of its own
+//! reads, so the screen answers keys even while the program does not answer.
 #![forbid(unsafe_code)]
 
 #[cfg(unix)]

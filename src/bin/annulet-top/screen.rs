@@ -1,4 +1,5 @@
-//! The screen: drawn anew on each picture and each key, by a library that writes what has changed only.
+//! The screen: drawn anew on each picture and each key, by a library that writes what has changed
+//! only.
 //!
 //! A thread reads snapshots, so keys are answered while the program is slow. The terminal is given
 //! back on every way out: the end of this, a panic, and the signals by which others end us.

@@ -299,8 +299,8 @@ fn recv_fails() -> io::Result<Failure> {
     )
 }
 
-/// A socket that takes nothing until its peer reads; the send is of one byte. It is a local one: TCP
-/// moves bytes between its two ends as time goes by, and then there is room again.
+/// A socket that takes nothing until its peer reads; the send is of one byte. It is a local one:
+/// TCP moves bytes between its two ends as time goes by, and then there is room again.
 fn send() -> io::Result<Scene> {
     let (mut peer, far) = UnixStream::pair()?;
     far.set_nonblocking(true)?;

@@ -176,7 +176,8 @@ impl Trial {
         Outcome::Cancelled
     }
 
-    /// As [`run`](Self::run), but an operation that is given up is asked to end and gives its answer.
+    /// As [`run`](Self::run), but an operation that is given up is asked to end and gives its
+    /// answer.
     pub(crate) async fn run_op<T>(self, mut op: Op<T>, nudge: impl FnOnce()) -> Outcome<T::Output>
     where
         T: OpCode,

@@ -1,8 +1,8 @@
 //! A worker: one of each thing that has operations, with a plain peer for each.
 //!
-//! What the peers send says where in its stream it stands (byte `n` is `n % 251`), so a lost, doubled
-//! or overwritten byte is seen. What is sent and written to them is [`SENT`] throughout, so a buffer
-//! that was freed before the kernel had read it is seen as well.
+//! What the peers send says where in its stream it stands (byte `n` is `n % 251`), so a lost,
+//! doubled or overwritten byte is seen. What is sent and written to them is [`SENT`] throughout, so
+//! a buffer that was freed before the kernel had read it is seen as well.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

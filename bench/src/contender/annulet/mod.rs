@@ -1,7 +1,7 @@
 //! The runtime as its users write it: plain tasks, streams and files, nothing special.
 //!
-//! Each method builds one runtime on the calling thread, which the child has pinned. Spinning is off
-//! but where a case asks for it: it trades CPU time for latency, and most rows count CPU time.
+//! Each method builds one runtime on the calling thread, which the child has pinned. Spinning is
+//! off but where a case asks for it: it trades CPU time for latency, and most rows count CPU time.
 
 use std::cell::{Cell, RefCell};
 use std::io;

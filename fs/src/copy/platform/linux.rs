@@ -55,7 +55,8 @@ pub(in crate::copy) fn copy_range(from: &File, to: &File, at: u64, bytes: u64) -
 
 /// The first data at or behind an offset; `None` if there are only holes.
 ///
-/// Its end is always behind `at`, also while another process writes, so a walk by it comes to an end.
+/// Its end is always behind `at`, also while another process writes, so a walk by it comes to an
+/// end.
 pub(in crate::copy) fn next_data(file: &File, at: u64) -> io::Result<Option<Range<u64>>> {
     let start = match seek(file, SeekFrom::Data(at)) {
         Ok(start) => start,

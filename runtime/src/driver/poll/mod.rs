@@ -1,9 +1,9 @@
 //! Readiness backend: epoll, kqueue or IOCP through the `polling` crate.
 //!
-//! An operation first tries for itself, and only after "would block" asks to be told when its source
-//! may be ready. So nothing is lost between the two: what arrives after the failed try is an event of
-//! its own. Where the system can, a source is registered once, for both directions and on edges;
-//! else each wait arms it anew. Spurious wakes are allowed, the operation just tries again.
+//! An operation first tries for itself, and only after "would block" asks to be told when its
+//! source may be ready. So nothing is lost between the two: what arrives after the failed try is an
+//! event of its own. Where the system can, a source is registered once, for both directions and on
+//! edges; else each wait arms it anew. Spurious wakes are allowed, the operation just tries again.
 //!
 //! # Invariants
 //!

@@ -1,9 +1,9 @@
 //! io_uring backend: one ring per shard, at most one `io_uring_enter` to a tick.
 //!
 //! `user_data` is a slot's name in the lower 56 bits and a [`Tag`] in the upper eight. Entries that
-//! find the submission queue full wait in a backlog of our own, in order, cancels among them, so that
-//! nothing is ever refused for want of room. What `enter` answers concerns the ring and never an
-//! operation: entries it did not take stay queued and go with the next one.
+//! find the submission queue full wait in a backlog of our own, in order, cancels among them, so
+//! that nothing is ever refused for want of room. What `enter` answers concerns the ring and never
+//! an operation: entries it did not take stay queued and go with the next one.
 //!
 //! Under deferred task work the kernel posts completions only inside an `enter` that asks for
 //! events, so every `enter` asks; whether one is needed at all is read from the ring's flags.
@@ -96,7 +96,8 @@ impl Tag {
     }
 }
 
-/// Completions in the queue at which a tick takes them rather than waiting for the kernel to add more.
+/// Completions in the queue at which a tick takes them rather than waiting for the kernel to add
+/// more.
 const GATHER_MAX: u32 = 256;
 
 /// The group of the one buffer ring of a shard.
@@ -223,7 +224,8 @@ impl<K: Kernel> Uring<K> {
         let mut wait = timeout != Some(Duration::ZERO);
         loop {
             self.refill();
-            // Completions already posted must not wait behind a sleep, nor entries behind a backlog.
+            // Completions already posted must not wait behind a sleep, nor entries behind a
+            // backlog.
             let sleep = wait && self.backlog.is_empty() && self.kernel.completions() == 0;
             if !sleep && self.kernel.queued() == 0 && !self.kernel.is_flagged() {
                 break;
@@ -262,8 +264,9 @@ impl<K: Kernel> Uring<K> {
 
     /// Lets the kernel finish what has arrived, up to a bound.
     ///
-    /// Since Linux 6.13 one `enter` works off twenty arrivals, or as many as it is told to wait for. A
-    /// wait for what lies in the queue already is over at once, so each call may double the batch.
+    /// Since Linux 6.13 one `enter` works off twenty arrivals, or as many as it is told to wait
+    /// for. A wait for what lies in the queue already is over at once, so each call may double the
+    /// batch.
     fn gather(&mut self, meter: &Meter) {
         let mut before = 0;
         while self.kernel.is_flagged() {

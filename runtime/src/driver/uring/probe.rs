@@ -1,9 +1,9 @@
 //! What this kernel's io_uring can do, found by doing it in a ring that is thrown away.
 //!
-//! Versions say little: vendors backport and forbid. So set-up flags are tried, opcodes are asked for,
-//! and whatever has been seen to lie (multishot, buffer rings, messages) is done once on sockets of
-//! the probe's own. The answer holds for the process, unless descriptors were short; masks are applied to
-//! it afterwards.
+//! Versions say little: vendors backport and forbid. So set-up flags are tried, opcodes are asked
+//! for, and whatever has been seen to lie (multishot, buffer rings, messages) is done once on
+//! sockets of the probe's own. The answer holds for the process, unless descriptors were short;
+//! masks are applied to it afterwards.
 
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -62,7 +62,8 @@ impl Probed {
     }
 }
 
-/// Probes once; later calls answer the same. After an error, or a want of descriptors, they try anew.
+/// Probes once; later calls answer the same. After an error, or a want of descriptors, they try
+/// anew.
 ///
 /// # Errors
 ///

@@ -90,8 +90,8 @@ impl Ring {
         if no_iowait && ring.params().is_feature_no_iowait() {
             enter_flags |= NO_IOWAIT;
         }
-        // Without a bound a burst of punted requests makes thousands of kernel threads. Before Linux
-        // 5.15 the kernel has its own idea, and keeps it.
+        // Without a bound a burst of punted requests makes thousands of kernel threads. Before
+        // Linux 5.15 the kernel has its own idea, and keeps it.
         let _kept = limit_workers(&ring);
         let mut this = Self {
             ring,

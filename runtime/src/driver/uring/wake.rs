@@ -6,9 +6,9 @@
 //!
 //! A doorbell outlives its ring in the hands of others. A message to a descriptor that has been
 //! closed, or that names another file by then, fails or wakes somebody for nothing: both harmless,
-//! since a message carries no data. But a kernel short of memory may refuse a message to a ring that
-//! sleeps, so whoever is told of a refusal looks the ring up among the [bells](BELLS) and rings the
-//! eventfd instead.
+//! since a message carries no data. But a kernel short of memory may refuse a message to a ring
+//! that sleeps, so whoever is told of a refusal looks the ring up among the [bells](BELLS) and
+//! rings the eventfd instead.
 
 use std::cell::{Cell, RefCell};
 use std::io;

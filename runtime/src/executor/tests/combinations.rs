@@ -1,8 +1,8 @@
-//! Every way a task can go, combined: how its body ends × when it is aborted × what becomes of its handle
-//! × what becomes of a waker × what panics when dropped.
+//! Every way a task can go, combined: how its body ends × when it is aborted × what becomes of its
+//! handle × what becomes of a waker × what panics when dropped.
 //!
-//! A model in a few lines says what must come out. Beside that, in each case: the future is dropped once,
-//! on its own thread; so is the output; and no cell is left.
+//! A model in a few lines says what must come out. Beside that, in each case: the future is dropped
+//! once, on its own thread; so is the output; and no cell is left.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

@@ -1,4 +1,5 @@
-//! Graceful cancels of tasks: who hears of one, what happens when nobody does, and that none is lost.
+//! Graceful cancels of tasks: who hears of one, what happens when nobody does, and that none is
+//! lost.
 
 use std::cell::RefCell;
 use std::future::pending;

@@ -1,4 +1,5 @@
-//! Deadlines on tasks: what asyncio's `wait_for` and `timeout` promise of a task that is awaited with one.
+//! Deadlines on tasks: what asyncio's `wait_for` and `timeout` promise of a task that is awaited
+//! with one.
 
 use std::future::{pending, ready};
 use std::time::Duration;

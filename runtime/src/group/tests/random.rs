@@ -1,10 +1,10 @@
-//! Trees of groups drawn by lot: members that end, fail, panic, are slow, cancel their group, or mind
-//! their own end; and deadlines in between.
+//! Trees of groups drawn by lot: members that end, fail, panic, are slow, cancel their group, or
+//! mind their own end; and deadlines in between.
 //!
 //! Whatever is drawn, nobody outlives its group, everything that failed is kept, exactly once, and
-//! nothing is left behind. Members and groups keep a record, which what comes out at the top is held
-//! against. A group that is dropped before its end loses what has failed in it, and so does one whose
-//! body panics; that is noted, too.
+//! nothing is left behind. Members and groups keep a record, which what comes out at the top is
+//! held against. A group that is dropped before its end loses what has failed in it, and so does
+//! one whose body panics; that is noted, too.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,8 +61,8 @@ impl Record {
         self.next.replace(self.next.get() + 1)
     }
 
-    /// Whether a failure was lost: with the group that would have heard of it, or one around that, or
-    /// on its way.
+    /// Whether a failure was lost: with the group that would have heard of it, or one around that,
+    /// or on its way.
     fn is_lost(&self, (group, through): &(u64, Vec<u64>)) -> bool {
         if through
             .iter()
@@ -80,8 +80,8 @@ impl Record {
         false
     }
 
-    /// Which group hears of a panic, and which it goes through: that of a body through its own. None
-    /// if it comes out at the root.
+    /// Which group hears of a panic, and which it goes through: that of a body through its own.
+    /// None if it comes out at the root.
     fn hears_of_panic(&self, place: Place) -> Option<(u64, Vec<u64>)> {
         let (mut place, mut through) = (Some(place), Vec::new());
         while let Some(Place { group, is_body }) = place {

@@ -1,5 +1,5 @@
-//! What asyncio promises of single tasks, where no other file shows it: whom a cancel reaches, what a task
-//! knows of itself, how it ends.
+//! What asyncio promises of single tasks, where no other file shows it: whom a cancel reaches, what
+//! a task knows of itself, how it ends.
 
 use std::cell::RefCell;
 use std::future::pending;

@@ -1,7 +1,7 @@
 //! The two ends.
 //!
-//! A receiver's place among those who wait is the receiver's, not the future's: a receive that is dropped
-//! leaves it, and wakes its task at most once in vain.
+//! A receiver's place among those who wait is the receiver's, not the future's: a receive that is
+//! dropped leaves it, and wakes its task at most once in vain.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! A channel whose values go to every receiver: events, to all who listen.
 //!
-//! It never waits for a slow receiver. It keeps the last values; a receiver that is slower than that
-//! misses some, is told how many, and goes on with the oldest that is left.
+//! It never waits for a slow receiver. It keeps the last values; a receiver that is slower than
+//! that misses some, is told how many, and goes on with the oldest that is left.
 //!
 //! ```
 //! # annulet_runtime::Builder::new().build()?.block_on(async {

@@ -1,9 +1,10 @@
 //! What is inside a broadcast channel: the last values, each with how many have yet to see it.
 //!
-//! Values are numbered. A receiver knows the number of its next one; if that is less than the number of the
-//! oldest that is kept, it lags. Each value is behind a pointer, which is all that is cloned in here:
-//! the value itself is cloned by its receiver, outside. A value goes as soon as all who were there when it
-//! was sent have seen it. As everybody sees the values in order, it is always the oldest that goes.
+//! Values are numbered. A receiver knows the number of its next one; if that is less than the
+//! number of the oldest that is kept, it lags. Each value is behind a pointer, which is all that is
+//! cloned in here: the value itself is cloned by its receiver, outside. A value goes as soon as all
+//! who were there when it was sent have seen it. As everybody sees the values in order, it is
+//! always the oldest that goes.
 
 use std::collections::VecDeque;
 
@@ -69,8 +70,8 @@ impl<T, K: Kind> State<T, K> {
             .min(self.slots.len())
     }
 
-    /// Keeps a value, for all receivers; the oldest makes room for it. That one is to be dropped outside.
-    /// If there is no receiver the value comes back.
+    /// Keeps a value, for all receivers; the oldest makes room for it. That one is to be dropped
+    /// outside. If there is no receiver the value comes back.
     #[expect(
         clippy::type_complexity,
         reason = "what comes back, and what comes out"

@@ -1,7 +1,8 @@
 //! The receiving end.
 //!
-//! A value is taken within one poll and handed over by the same poll, so a receive that is dropped has
-//! taken nothing. The waker of a dropped receive stays behind, and wakes its task at most once in vain.
+//! A value is taken within one poll and handed over by the same poll, so a receive that is dropped
+//! has taken nothing. The waker of a dropped receive stays behind, and wakes its task at most once
+//! in vain.
 
 use std::fmt;
 use std::pin::Pin;
@@ -90,8 +91,8 @@ impl<T, K: Kind> Receiver<T, K> {
         }
     }
 
-    /// Appends to `values` what is there, waiting until something is, and at most `limit` values. How
-    /// many; zero once nothing can come, or if `limit` is zero.
+    /// Appends to `values` what is there, waiting until something is, and at most `limit` values.
+    /// How many; zero once nothing can come, or if `limit` is zero.
     ///
     /// One look at the channel for all of them.
     ///
@@ -106,7 +107,8 @@ impl<T, K: Kind> Receiver<T, K> {
         }
     }
 
-    /// Refuses what is sent from now on. What is queued, and what permits still send, can be received.
+    /// Refuses what is sent from now on. What is queued, and what permits still send, can be
+    /// received.
     pub fn close(&mut self) {
         let mut wakes = Wakes::default();
         K::with(&self.channel, |state| state.close(&mut wakes));

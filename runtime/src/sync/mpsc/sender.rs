@@ -104,7 +104,8 @@ impl<T, K: Kind> Sender<T, K> {
         Ok(Permit::new(self))
     }
 
-    /// Waits until the receiver is closed or gone, so that a producer can stop for want of interest.
+    /// Waits until the receiver is closed or gone, so that a producer can stop for want of
+    /// interest.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,8 @@
 //! The futures of senders, who wait for room or for the end.
 //!
-//! A sender in line leaves its value there. The receiver moves it into the queue as room comes up, so
-//! that a woken sender has nothing left to do, and a burst of values costs a wake each and no more.
+//! A sender in line leaves its value there. The receiver moves it into the queue as room comes up,
+//! so that a woken sender has nothing left to do, and a burst of values costs a wake each and no
+//! more.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! What is inside a channel's cell: the queue, and those who wait for room in it.
 //!
-//! Room is `capacity` less what is queued and less what is reserved. Who finds none stands in line, with
-//! the value or for a permit. Whenever room comes up, it is the first in line that gets it, there and then:
-//! a value moves from the line into the queue, a permit becomes a reservation. Hence, outside of the
-//! functions here,
+//! Room is `capacity` less what is queued and less what is reserved. Who finds none stands in line,
+//! with the value or for a permit. Whenever room comes up, it is the first in line that gets it,
+//! there and then: a value moves from the line into the queue, a permit becomes a reservation.
+//! Hence, outside of the functions here,
 //!
 //! - if anybody stands in line, there is no room;
 //! - in a closed channel nobody stands in line;
@@ -175,8 +175,8 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes values until `limit` or until none is left: first those queued, then those of senders in
-    /// line, whom the room lets in. How many; or why none.
+    /// Takes values until `limit` or until none is left: first those queued, then those of senders
+    /// in line, whom the room lets in. How many; or why none.
     pub(super) fn pop_many(
         &mut self,
         values: &mut Vec<T>,

@@ -2,7 +2,8 @@
 //!
 //! Whether a value was taken over is decided in the cell: [`Sender::send`] stores it only while the
 //! receiver has not closed, and a receiver that closes afterwards finds it there. So every value is
-//! received, or comes back to the sender, or is dropped with a receiver that was told to be dropped.
+//! received, or comes back to the sender, or is dropped with a receiver that was told to be
+//! dropped.
 
 use std::fmt;
 use std::pin::Pin;

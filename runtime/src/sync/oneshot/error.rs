@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// The sender was dropped without having sent, or the receiver closed, or the value received already.
+/// The sender was dropped without having sent, or the receiver closed, or the value received
+/// already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecvError;

@@ -18,8 +18,8 @@
 //!
 //! # Cancel safety
 //!
-//! The receiver is the future: it is awaited by `&mut` where it is to outlive the wait, and has lost
-//! nothing then.
+//! The receiver is the future: it is awaited by `&mut` where it is to outlive the wait, and has
+//! lost nothing then.
 
 pub(super) mod channel;
 pub(super) mod error;

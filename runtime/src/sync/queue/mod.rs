@@ -1,8 +1,9 @@
-//! Queues of work: any number of putters and getters, a count of what is unfinished, and an orderly end.
+//! Queues of work: any number of putters and getters, a count of what is unfinished, and an orderly
+//! end.
 //!
 //! [`Queue`] gives out what came first, [`LifoQueue`] what came last, [`PriorityQueue`] the least. They are
-//! shared by reference or in an `Rc`. For a stream of values to one receiver, [`mpsc`](super::mpsc) is
-//! lighter, and notices when either side is gone.
+//! shared by reference or in an `Rc`. For a stream of values to one receiver, [`mpsc`](super::mpsc)
+//! is lighter, and notices when either side is gone.
 //!
 //! ```
 //! # annulet_runtime::Builder::new().build()?.block_on(async {
@@ -30,8 +31,9 @@
 //!
 //! # Code of the user
 //!
-//! A priority queue compares its items inside its cell, the one place where a user's code runs there:
-//! the comparison must not use the queue. One that panics may cost the item that was being moved.
+//! A priority queue compares its items inside its cell, the one place where a user's code runs
+//! there: the comparison must not use the queue. One that panics may cost the item that was being
+//! moved.
 
 pub(super) mod error;
 pub(super) mod handle;

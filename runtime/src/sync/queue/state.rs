@@ -1,13 +1,16 @@
-//! What is inside a queue: the items, and those who wait to put, to get and for the end of the work.
+//! What is inside a queue: the items, and those who wait to put, to get and for the end of the
+//! work.
 //!
-//! Who waits to put stands in line with the item, which moves into the queue as soon as there is room.
-//! Who waits to get is promised an item as soon as there is one that is nobody else's: a number only; the
-//! item stays until its taker runs, so that a taker who gives up disturbs no order, and the best item by
-//! then is what a priority queue gives. After each step all who can be served are ([`State::settle`]), so that
+//! Who waits to put stands in line with the item, which moves into the queue as soon as there is
+//! room. Who waits to get is promised an item as soon as there is one that is nobody else's: a
+//! number only; the item stays until its taker runs, so that a taker who gives up disturbs no
+//! order, and the best item by then is what a priority queue gives. After each step all who can be
+//! served are ([`State::settle`]), so that
 //!
 //! - if anybody waits to put, there is no room;
 //! - if anybody waits to get, all items are promised;
-//! - in a queue that is shut down nobody waits to put, and nobody waits to get from it once it is empty.
+//! - in a queue that is shut down nobody waits to put, and nobody waits to get from it once it is
+//!   empty.
 
 use super::error::{GetError, TooManyDone, TryGetError, TryPutError};
 use super::order::Order;
@@ -28,7 +31,8 @@ pub(super) enum Putting<T> {
 #[derive(Debug)]
 pub(super) enum Getting {
     Waits,
-    /// One of the items is for it, counted in `promised`, unless the queue is shut down and emptied.
+    /// One of the items is for it, counted in `promised`, unless the queue is shut down and
+    /// emptied.
     Promised,
     ShutDown,
 }
@@ -172,7 +176,8 @@ impl<O: Order> State<O> {
         self.putters.remove(place)
     }
 
-    /// Takes one who gives up from among those who get; what it was promised is promised to the next.
+    /// Takes one who gives up from among those who get; what it was promised is promised to the
+    /// next.
     pub(super) fn leave_getters(&mut self, place: Place, wakes: &mut Wakes) -> Left<Getting> {
         let left = self.getters.remove(place);
         if matches!(left, Left::Granted(Getting::Promised)) {

@@ -1,8 +1,8 @@
 //! The two ends, and the line of senders between them.
 //!
-//! There is no queue: values stand in line with their senders, and the receiver takes the first in the
-//! poll that returns it. So a send is done exactly when its value was received, and a receive that is
-//! dropped has taken nothing.
+//! There is no queue: values stand in line with their senders, and the receiver takes the first in
+//! the poll that returns it. So a send is done exactly when its value was received, and a receive
+//! that is dropped has taken nothing.
 
 use std::fmt;
 use std::mem;

@@ -1,7 +1,7 @@
 //! [`sync::broadcast`](crate::sync::broadcast) between shards and threads.
 //!
-//! Receivers clone a value where they are, at the same time as others do. So its ends go to other threads
-//! only if values may go there *and* be used from several threads at once:
+//! Receivers clone a value where they are, at the same time as others do. So its ends go to other
+//! threads only if values may go there *and* be used from several threads at once:
 //!
 //! ```compile_fail,E0277
 //! use std::cell::Cell;

@@ -153,8 +153,8 @@ for_both_kinds! {
     }
 }
 
-/// Waiters by their state: without word, with word for them alone, with word for all. A word for one alone
-/// passes on until somebody comes back with it.
+/// Waiters by their state: without word, with word for them alone, with word for all. A word for
+/// one alone passes on until somebody comes back with it.
 fn run_by_lot<K: Kind>(lots: &mut Lots) {
     #[derive(Clone, Copy, PartialEq, Debug)]
     enum Word {

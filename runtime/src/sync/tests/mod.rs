@@ -1,5 +1,5 @@
-//! What the tests of the locks share: futures polled by hand, wakers that count or panic, threads that
-//! wait, and one body of a test for both kinds.
+//! What the tests of the locks share: futures polled by hand, wakers that count or panic, threads
+//! that wait, and one body of a test for both kinds.
 
 mod asyncio_locks;
 mod barrier;

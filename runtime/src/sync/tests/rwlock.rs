@@ -199,8 +199,8 @@ enum Guard<'a, K: Kind> {
     Writes(RwLockWriteGuard<usize, K, &'a RwLock<usize, K>>),
 }
 
-/// All who have or want the lock, in the order of their coming: each may go if all before it read, and it
-/// reads too; or if there is none before it.
+/// All who have or want the lock, in the order of their coming: each may go if all before it read,
+/// and it reads too; or if there is none before it.
 struct Model<'a, K: Kind> {
     lock: &'a RwLock<usize, K>,
     /// Whoever has a guard.

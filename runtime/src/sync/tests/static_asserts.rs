@@ -36,8 +36,8 @@ type Movable = Cell<u8>;
 /// May neither.
 type Stuck = std::rc::Rc<u8>;
 
-// What has no value in it may go anywhere, and so may what has one that may leave its thread; a value that
-// many read at once must be one that may be shared.
+// What has no value in it may go anywhere, and so may what has one that may leave its thread; a
+// value that many read at once must be one that may be shared.
 is!(Send:
     shared::Semaphore, shared::Permit<'static>, shared::OwnedPermit,
     shared::Event, shared::Notify, shared::Barrier, shared::Condition,

@@ -1,8 +1,9 @@
 //! The value, and the version that tells who has seen it.
 //!
-//! The value is lent, to many for reading or to one for writing. Its version is counted in the cell, while
-//! the value is lent for writing; who reads the version while the value is lent for reading knows that the
-//! two belong together. The value is always borrowed first and the cell looked into second.
+//! The value is lent, to many for reading or to one for writing. Its version is counted in the
+//! cell, while the value is lent for writing; who reads the version while the value is lent for
+//! reading knows that the two belong together. The value is always borrowed first and the cell
+//! looked into second.
 
 use std::task::{Context, Poll};
 
@@ -86,7 +87,8 @@ impl<T, K: Kind> Channel<T, K> {
     }
 }
 
-/// A channel whose receivers see the last value, which is `value` at first; they have seen that one.
+/// A channel whose receivers see the last value, which is `value` at first; they have seen that
+/// one.
 pub fn channel<T, K: Kind>(value: T) -> (Sender<T, K>, Receiver<T, K>) {
     let channel = K::rc(Channel {
         value: K::value(value),

@@ -41,7 +41,8 @@ pub type Receiver<T> = generic::Receiver<T, Local>;
 /// The value, borrowed, on one shard: [`generic::Ref`].
 pub type Ref<'a, T> = generic::Ref<'a, T, Local>;
 
-/// A channel whose receivers see the last value, which is `value` at first; they have seen that one.
+/// A channel whose receivers see the last value, which is `value` at first; they have seen that
+/// one.
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     generic::channel(value)
 }

@@ -56,8 +56,8 @@ impl<T, K: Kind> Receiver<T, K> {
         }
     }
 
-    /// Waits until the value satisfies `condition`, and borrows it. The value that is there is looked
-    /// at first, whether it was seen or not. What was looked at counts as seen.
+    /// Waits until the value satisfies `condition`, and borrows it. The value that is there is
+    /// looked at first, whether it was seen or not. What was looked at counts as seen.
     ///
     /// # Errors
     ///

@@ -49,8 +49,8 @@ impl<T, K: Kind> Sender<T, K> {
         value
     }
 
-    /// Changes the value in place and wakes the receivers that wait. If `modify` panics they are not
-    /// woken, and may see what it left.
+    /// Changes the value in place and wakes the receivers that wait. If `modify` panics they are
+    /// not woken, and may see what it left.
     ///
     /// # Panics
     ///

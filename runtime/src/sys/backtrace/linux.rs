@@ -2,8 +2,8 @@
 //!
 //! # Protocol
 //!
-//! There is one [`SHEET`] in the process, on which a handler writes addresses, and one asker at a time
-//! ([`ASKER`]). Its state goes round:
+//! There is one [`SHEET`] in the process, on which a handler writes addresses, and one asker at a
+//! time ([`ASKER`]). Its state goes round:
 //!
 //! ```text
 //!          asker                 handler, on its thread          handler
@@ -12,21 +12,23 @@
 //!    └─────────────────────┴─────────────────────────────────────────────┘ asker, having read
 //! ```
 //!
-//! The handler takes a question by exchanging its own thread's number for WRITING, so it does nothing
-//! if the signal comes from elsewhere, or so late that nobody waits, or for an earlier question. The
-//! asker takes a question back by the same exchange: either it succeeds, or the handler has begun, and
-//! then it ends soon. If it does not, because the stack cannot be walked or the process is stopped in
-//! the middle, the sheet is never FREE again and there are no more backtraces.
+//! The handler takes a question by exchanging its own thread's number for WRITING, so it does
+//! nothing if the signal comes from elsewhere, or so late that nobody waits, or for an earlier
+//! question. The asker takes a question back by the same exchange: either it succeeds, or the
+//! handler has begun, and then it ends soon. If it does not, because the stack cannot be walked or
+//! the process is stopped in the middle, the sheet is never FREE again and there are no more
+//! backtraces.
 //!
 //! # What a handler may do
 //!
-//! It interrupts code that may hold any lock of its thread, so it may take none, nor allocate. It stores to
-//! atomics, saves `errno`, and calls the unwinder. That is not on POSIX's list of what is safe in a
-//! handler. It is, as it stands: the unwinder of GCC finds the tables of a frame through
+//! It interrupts code that may hold any lock of its thread, so it may take none, nor allocate. It
+//! stores to atomics, saves `errno`, and calls the unwinder. That is not on POSIX's list of what is
+//! safe in a handler. It is, as it stands: the unwinder of GCC finds the tables of a frame through
 //! `_dl_find_object` (glibc 2.35 and later), which takes no lock; before that through
 //! `dl_iterate_phdr`, under a lock that the thread itself may take twice, but on which it waits for
-//! another thread that is just loading a library. What the unwinder does once only, it has done before
-//! the first question: [`install`] walks its own stack. This is why nobody gets backtraces unasked.
+//! another thread that is just loading a library. What the unwinder does once only, it has done
+//! before the first question: [`install`] walks its own stack. This is why nobody gets backtraces
+//! unasked.
 //!
 //! The call that is interrupted goes on by itself (`SA_RESTART`) but for those that the kernel never
 //! restarts (`nanosleep`, `poll`, `epoll_wait`, waits with a timeout): these fail with `EINTR`, as they
@@ -34,9 +36,10 @@
 //!
 //! # Invariants
 //!
-//! 1. The handler touches nothing but atomics, the errno of its thread, and what the unwinder touches.
-//! 2. A signal's disposition is replaced only if it was the default one, and is never given back: so
-//!    our handler stands for as long as our signal may come.
+//! 1. The handler touches nothing but atomics, the errno of its thread, and what the unwinder
+//!    touches.
+//! 2. A signal's disposition is replaced only if it was the default one, and is never given back:
+//!    so our handler stands for as long as our signal may come.
 
 #![expect(unsafe_code, reason = "a signal handler that walks the stack")]
 
@@ -204,9 +207,9 @@ fn check(result: i32) -> io::Result<()> {
 }
 
 impl Place {
-    /// The functions at these addresses, without those of the capture itself. What was inlined stands
-    /// before what it was inlined into. The first call in a process reads what it knows of its names,
-    /// which takes a good part of a second.
+    /// The functions at these addresses, without those of the capture itself. What was inlined
+    /// stands before what it was inlined into. The first call in a process reads what it knows of
+    /// its names, which takes a good part of a second.
     pub(crate) fn frames(self) -> Vec<Frame> {
         named(&self.0)
     }

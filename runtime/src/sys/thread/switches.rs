@@ -8,8 +8,8 @@
 
 use std::mem::MaybeUninit;
 
-/// How often the calling thread has given up its processor of its own accord; zero if the kernel does
-/// not say.
+/// How often the calling thread has given up its processor of its own accord; zero if the kernel
+/// does not say.
 pub(crate) fn voluntary_switches() -> u64 {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the place is of the type that the call writes.

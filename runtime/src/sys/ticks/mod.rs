@@ -1,9 +1,9 @@
 //! A clock that is cheap enough to be read after every poll of a task.
 //!
 //! [`now`] counts in a unit of the machine's own, which a [`Scale`] converts. It is for measuring how
-//! long things take, and for nothing that must be right to the tick: deadlines are kept by the monotonic
-//! clock. On x86-64 it is the time stamp counter, which has kept one rate on every processor since 2008;
-//! elsewhere it is the monotonic clock itself.
+//! long things take, and for nothing that must be right to the tick: deadlines are kept by the
+//! monotonic clock. On x86-64 it is the time stamp counter, which has kept one rate on every
+//! processor since 2008; elsewhere it is the monotonic clock itself.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[path = "x86_64.rs"]

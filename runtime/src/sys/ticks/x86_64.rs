@@ -10,8 +10,8 @@ use std::arch::x86_64::_rdtsc;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long the counter is compared with the clock, once in a process: an error of 50 ns at either end
-/// is then one part in two thousand.
+/// How long the counter is compared with the clock, once in a process: an error of 50 ns at either
+/// end is then one part in two thousand.
 const COMPARED: Duration = Duration::from_micros(200);
 
 /// Bits below the point of a [`Scale`].

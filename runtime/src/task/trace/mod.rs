@@ -1,9 +1,9 @@
 //! Tasks as spans of `tracing`, in the words of tokio-console; nothing, and at no cost, without the
 //! feature `tracing`.
 //!
-//! The span lives in a wrapper around the future, so a task's header knows nothing of it. Wakers know
-//! their task by its id alone, and find the span in a table that has the tasks whose span somebody
-//! wants: an event that nobody wants costs one look at what is wanted.
+//! The span lives in a wrapper around the future, so a task's header knows nothing of it. Wakers
+//! know their task by its id alone, and find the span in a table that has the tasks whose span
+//! somebody wants: an event that nobody wants costs one look at what is wanted.
 
 #[cfg(not(feature = "tracing"))]
 #[path = "off.rs"]

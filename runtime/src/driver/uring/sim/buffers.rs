@@ -1,14 +1,15 @@
 //! The kernel's end of a provided buffer ring: takes buffers from it, and watches who holds each.
 //!
-//! A buffer is published, or taken by a completion and then the driver's until it is published again.
-//! Publishing one that is published, or changing one that is, would hand the same bytes out twice.
+//! A buffer is published, or taken by a completion and then the driver's until it is published
+//! again. Publishing one that is published, or changing one that is, would hand the same bytes out
+//! twice.
 //!
 //! # Invariants
 //!
 //! 1. The entries and buffers stay mapped while this exists: upheld by the driver, which takes its
 //!    buffers back, or drops the ring, before it drops the pool.
-//! 2. A place of the ring is read only up to the tail, which the driver stores with Release after it
-//!    has written the entry.
+//! 2. A place of the ring is read only up to the tail, which the driver stores with Release after
+//!    it has written the entry.
 
 #![expect(unsafe_code, reason = "reads the entries of a buffer ring")]
 

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. [`Fields`] has the size and the layout of the kernel's `struct io_uring_sqe` in its plain form,
-//!    and every pattern of bits is a value of it.
+//! 1. [`Fields`] has the size and the layout of the kernel's `struct io_uring_sqe` in its plain
+//!    form, and every pattern of bits is a value of it.
 
 #![expect(unsafe_code, reason = "reads the fields of an entry")]
 

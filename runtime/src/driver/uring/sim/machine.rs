@@ -2,8 +2,8 @@
 //!
 //! Time moves only inside `enter`: a little with each call, and in a sleep straight to the next
 //! completion or the deadline. A request that may complete (its source is ready, its delay is over)
-//! does so in an order drawn by lot. A sleep that nothing would ever end is a breach of the driver's
-//! promises, and is noted.
+//! does so in an order drawn by lot. A sleep that nothing would ever end is a breach of the
+//! driver's promises, and is noted.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;

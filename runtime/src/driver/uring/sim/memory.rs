@@ -1,10 +1,10 @@
 //! The memory that requests in flight name, watched from both sides.
 //!
-//! Buffers of the tests announce themselves here when they are made and when they are freed, and the
-//! simulated kernel says what it has been lent and until when. So freeing, moving or lending twice
-//! what a request in flight names is seen at once, whatever an allocator makes of it. What is lent
-//! to be written is filled with a pattern, what is lent to be read is summed up, and both are looked
-//! at again at the last completion: nobody else may have written there.
+//! Buffers of the tests announce themselves here when they are made and when they are freed, and
+//! the simulated kernel says what it has been lent and until when. So freeing, moving or lending
+//! twice what a request in flight names is seen at once, whatever an allocator makes of it. What is
+//! lent to be written is filled with a pattern, what is lent to be read is summed up, and both are
+//! looked at again at the last completion: nobody else may have written there.
 //!
 //! A breach is noted, not thrown: most would be noticed inside a drop, where a panic is contained.
 //!
@@ -12,8 +12,8 @@
 //!
 //! 1. Memory is touched only while it is lent and known to be alive: [`Memory::freed`] takes it off
 //!    the list, and a [`Block`] that is freed while lent leaks its bytes.
-//! 2. What is not a test's buffer (an address in a slot) stays in place because slots never move and
-//!    a table that is dropped with operations in flight leaks them.
+//! 2. What is not a test's buffer (an address in a slot) stays in place because slots never move
+//!    and a table that is dropped with operations in flight leaks them.
 
 #![expect(unsafe_code, reason = "touches the memory that entries name")]
 
@@ -177,8 +177,8 @@ impl Memory {
         lent.alive.then(|| peek(lent.range))
     }
 
-    /// The last completion of a request: looks at its memory once more, writes the answer there, and
-    /// gives it back.
+    /// The last completion of a request: looks at its memory once more, writes the answer there,
+    /// and gives it back.
     pub(super) fn give_back(&self, user_data: u64, answer: &[u8]) {
         let mut lent = self.lent.borrow_mut();
         let Some(place) = lent.iter().position(|lent| lent.user_data == user_data) else {

@@ -1,9 +1,9 @@
 //! A simulated kernel, behind the same boundary as the real one, for tests of the driver.
 //!
 //! The driver that runs on it is the production one, whole: slots, operations, backlog, reaping,
-//! cancelling, shutdown. Only [`Kernel`] has a second implementation: seeded, single-threaded, with a
-//! clock of its own, that completes requests in an order drawn by lot and lets go wrong whatever a
-//! kernel lets go wrong ([`Faults`]). It also watches what the driver has promised:
+//! cancelling, shutdown. Only [`Kernel`] has a second implementation: seeded, single-threaded, with
+//! a clock of its own, that completes requests in an order drawn by lot and lets go wrong whatever
+//! a kernel lets go wrong ([`Faults`]). It also watches what the driver has promised:
 //!
 //! - memory that a request in flight names is alive, in place, and nobody else's
 //! - a descriptor that a request names stays the same open file until the last completion
@@ -183,7 +183,8 @@ impl Drop for Simulated {
     }
 }
 
-/// A test's hold on a simulated kernel: what happens in the world around it, and what is to go wrong.
+/// A test's hold on a simulated kernel: what happens in the world around it, and what is to go
+/// wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct World(Rc<RefCell<Machine>>);
 

@@ -1,8 +1,8 @@
 //! What the simulated kernel's descriptors stand for: streams, listeners and files.
 //!
-//! The descriptors themselves are real, so that the types which own them are the production ones; the
-//! simulation uses no more of them than the number and the identity behind it. A stream's bytes are a
-//! function of their place in it, so whoever receives can tell a gap from a repetition.
+//! The descriptors themselves are real, so that the types which own them are the production ones;
+//! the simulation uses no more of them than the number and the identity behind it. A stream's bytes
+//! are a function of their place in it, so whoever receives can tell a gap from a repetition.
 
 use std::fs::{self, File};
 use std::io::Read;

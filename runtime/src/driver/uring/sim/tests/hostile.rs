@@ -55,7 +55,8 @@ fn provided_buffers_that_do_not_exist_are_not_believed() {
     assert!(refuses(|| answer(BUFFERS, 1)));
     assert!(refuses(|| answer(0, BUFFER_BYTES + 1)));
     drop(socket);
-    // The buffers count as taken by whoever told lies, so the driver is not asked to account for them.
+    // The buffers count as taken by whoever told lies, so the driver is not asked to account for
+    // them.
     drop(rig);
 }
 

@@ -1,5 +1,5 @@
-//! Everything at once, by lot: operations are started, polled, dropped and cancelled in any order on
-//! a kernel that has bad days, and in the end everything must have come out right.
+//! Everything at once, by lot: operations are started, polled, dropped and cancelled in any order
+//! on a kernel that has bad days, and in the end everything must have come out right.
 //!
 //! One run is a number of episodes, each with a seed of its own, half of them the same in every run
 //! and half of them new. `ANNULET_TEST_SEED=n` repeats the one that failed.

@@ -1,9 +1,9 @@
-//! The scene of the randomised test: streams, listeners and files, operations on them, and what must
-//! come of each.
+//! The scene of the randomised test: streams, listeners and files, operations on them, and what
+//! must come of each.
 //!
-//! The model is small: a stream's bytes come in order and without a gap, whoever asks for them; every
-//! connection goes to somebody; a file's bytes are those of their place; what was sent is what the
-//! peer got. Whatever differs is noted among the complaints of the simulated kernel.
+//! The model is small: a stream's bytes come in order and without a gap, whoever asks for them;
+//! every connection goes to somebody; a file's bytes are those of their place; what was sent is
+//! what the peer got. Whatever differs is noted among the complaints of the simulated kernel.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

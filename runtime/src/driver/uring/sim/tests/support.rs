@@ -2,10 +2,10 @@
 //!
 //! # Invariants
 //!
-//! 1. The bytes of a [`Watched`] buffer are on the heap and stay there while it is owned; all of them
-//!    are initialised from the start.
-//! 2. The bytes of an [`Inline`] receive are named only once it is in its slot, where it stays until
-//!    its last completion.
+//! 1. The bytes of a [`Watched`] buffer are on the heap and stay there while it is owned; all of
+//!    them are initialised from the start.
+//! 2. The bytes of an [`Inline`] receive are named only once it is in its slot, where it stays
+//!    until its last completion.
 
 #![expect(unsafe_code, reason = "buffers and an operation of the tests' own")]
 
