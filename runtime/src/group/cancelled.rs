@@ -46,7 +46,7 @@ impl Cancelled {
 
     /// Why.
     #[must_use]
-    pub fn cause(self) -> CancelCause {
+    pub fn cause(&self) -> CancelCause {
         self.cause
     }
 

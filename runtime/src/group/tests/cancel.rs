@@ -97,7 +97,10 @@ fn passing_the_error_on_is_what_ends_the_task() {
         yield_now().await;
         task.cancel();
         let ended = task.await.expect("it ended in its own way");
-        assert_eq!(ended.map_err(Cancelled::cause), Err(CancelCause::Task));
+        assert_eq!(
+            ended.map_err(|cancelled| cancelled.cause()),
+            Err(CancelCause::Task)
+        );
     });
 }
 
@@ -137,7 +140,7 @@ fn a_cancel_outside_of_any_scope_waits_for_the_next() {
                 wait_seconds(5).await;
                 log.say("done outside");
                 let polled = scope.run(async { log.say("never polled") }).await;
-                polled.map_err(Cancelled::cause)
+                polled.map_err(|cancelled| cancelled.cause())
             }
         });
         wait_seconds(1).await;
@@ -242,7 +245,7 @@ fn a_cancel_that_comes_as_the_scope_ends_is_heard_by_the_next_outward() {
                     assert_eq!(value, Ok(7), "what is there is not thrown away");
                     pending::<()>().await;
                 });
-                run.await.map_err(Cancelled::cause)
+                run.await.map_err(|cancelled| cancelled.cause())
             }
         });
         *handle.borrow_mut() = Some(task);
@@ -266,7 +269,10 @@ fn a_cancel_that_comes_as_the_last_scope_ends_is_kept_for_the_next() {
                 });
                 assert!(first.await.is_ok());
                 wait_seconds(1).await;
-                scope.run(pending::<()>()).await.map_err(Cancelled::cause)
+                scope
+                    .run(pending::<()>())
+                    .await
+                    .map_err(|cancelled| cancelled.cause())
             }
         });
         *handle.borrow_mut() = Some(task);
@@ -290,7 +296,7 @@ fn a_run_that_is_dropped_with_its_cancel_unheard_passes_it_on() {
                 drop(run);
                 pending::<()>().await;
             });
-            run.await.map_err(Cancelled::cause)
+            run.await.map_err(|cancelled| cancelled.cause())
         });
         wait_seconds(1).await;
         task.cancel();
@@ -357,7 +363,7 @@ fn a_task_may_cancel_itself() {
                     handle.borrow().as_ref().expect("set").cancel();
                     sleep(seconds(10)).await;
                 });
-                let cause = run.await.map_err(Cancelled::cause);
+                let cause = run.await.map_err(|cancelled| cancelled.cause());
                 (cause, scope.is_expired(), cancel_requested())
             }
         });
@@ -414,7 +420,7 @@ fn cancel_within_gives_what_the_task_made_of_its_time() {
         let mut task = spawn(async {
             let heard = CancelScope::new().run(pending::<()>()).await;
             wait_seconds(3).await;
-            heard.map_err(Cancelled::cause)
+            heard.map_err(|cancelled| cancelled.cause())
         });
         yield_now().await;
         let watch = Watch::start();
@@ -464,7 +470,7 @@ fn a_group_hears_as_a_scope_does() {
                 wait_seconds(1).await;
                 (
                     error.failures().len(),
-                    error.cancelled().map(Cancelled::cause),
+                    error.cancelled().map(|cancelled| cancelled.cause()),
                 )
             }
         });

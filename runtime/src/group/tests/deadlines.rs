@@ -243,7 +243,7 @@ fn clean_up_after_a_cancel_may_have_deadlines_and_be_cancelled_again() {
             let late = short.run(pending::<()>()).await;
             let long = CancelScope::with_timeout(seconds(1000));
             let second = long.run(pending::<()>()).await;
-            [first, late, second].map(|heard| heard.map_err(Cancelled::cause))
+            [first, late, second].map(|heard| heard.map_err(|cancelled| cancelled.cause()))
         });
         yield_now().await;
         task.cancel();

@@ -132,7 +132,7 @@ fn children_that_fail_after_a_cancel_of_the_task_are_kept_with_it() {
         task.cancel();
         let error = task.await.expect("not aborted");
         assert_eq!(errors(&error), ["clean-up"; 5]);
-        let cause = error.cancelled().map(Cancelled::cause);
+        let cause = error.cancelled().map(|cancelled| cancelled.cause());
         assert_eq!(cause, Some(CancelCause::Task), "so it is not lost");
     });
 }
@@ -379,7 +379,7 @@ fn a_cancel_that_comes_with_a_failure_goes_on_to_the_next_scope() {
                     // The failure is dealt with; that the task is to end is not forgotten.
                     wait_seconds(100).await;
                 });
-                run.await.map_err(Cancelled::cause)
+                run.await.map_err(|cancelled| cancelled.cause())
             });
             let watch = Watch::start();
             wait_seconds(5).await;

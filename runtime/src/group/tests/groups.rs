@@ -271,7 +271,7 @@ fn cancelling_a_group_ends_its_children_and_its_body() {
         });
         let error = ended.await.expect_err("the body has no output");
         assert_eq!(
-            error.cancelled().map(Cancelled::cause),
+            error.cancelled().map(|cancelled| cancelled.cause()),
             Some(CancelCause::Asked)
         );
         assert_eq!((error.failures().len(), drops.read()), (0, 4));
@@ -350,7 +350,7 @@ fn a_body_that_minds_its_own_end_is_waited_for() {
             let scope = CancelScope::new();
             let heard = scope.run(pending::<()>()).await;
             wait_seconds(3).await;
-            Ok(heard.map_err(Cancelled::cause))
+            Ok(heard.map_err(|cancelled| cancelled.cause()))
         });
         let error = ended.await.expect_err("a child fails");
         assert_eq!(error.failures().len(), 1);
