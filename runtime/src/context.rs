@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::driver::Driver;
 use crate::executor::Executor;
+use crate::locals::inherit_locals;
 use crate::pool::Pool;
 use crate::task::{Class, JoinHandle, spawn_here};
 
@@ -146,7 +147,7 @@ pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::
     TaskBuilder::new().name(name).spawn(future)
 }
 
-/// A task that is being described: a name, a scheduling class.
+/// A task that is being described: a name, a scheduling class, whether it inherits task-locals.
 ///
 /// # Examples
 ///
@@ -165,6 +166,7 @@ pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::
 pub struct TaskBuilder<'a> {
     name: Option<&'a str>,
     class: Option<Class>,
+    inherits: bool,
 }
 
 impl<'a> TaskBuilder<'a> {
@@ -173,6 +175,7 @@ impl<'a> TaskBuilder<'a> {
         Self {
             name: None,
             class: None,
+            inherits: false,
         }
     }
 
@@ -188,6 +191,13 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
+    /// Gives the task the task-locals that are set where it is spawned; see
+    /// [`inherit_locals`](crate::locals::inherit_locals).
+    pub const fn inherit_locals(mut self) -> Self {
+        self.inherits = true;
+        self
+    }
+
     /// Spawns the task on the current shard; see [`spawn`].
     ///
     /// # Panics
@@ -196,6 +206,11 @@ impl<'a> TaskBuilder<'a> {
     #[track_caller]
     pub fn spawn<F: Future + 'static>(self, future: F) -> JoinHandle<F::Output> {
         let executor = Context::current().executor;
-        executor.spawn(future, self.name, self.class, Location::caller())
+        let location = Location::caller();
+        if self.inherits {
+            executor.spawn(inherit_locals(future), self.name, self.class, location)
+        } else {
+            executor.spawn(future, self.name, self.class, location)
+        }
     }
 }

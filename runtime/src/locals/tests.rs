@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use super::inherit_locals;
-use crate::{Builder, spawn, yield_now};
+use crate::{Builder, TaskBuilder, spawn, yield_now};
 
 task_local! {
     static NAME: String;
@@ -106,6 +106,17 @@ fn a_child_sees_the_values_on_request_alone() {
         assert_eq!(heir.await.expect("no panic"), (1, 2, 7));
         assert_eq!(NUMBER.get(), 1);
     }));
+}
+
+#[test]
+fn a_builder_asks_for_them_in_words() {
+    let seen = block_on(NUMBER.scope(7, async {
+        let number = || async { NUMBER.try_with(|number| *number).ok() };
+        let heir = TaskBuilder::new().inherit_locals().spawn(number());
+        let other = TaskBuilder::new().spawn(number());
+        (heir.await.expect("it ends"), other.await.expect("it ends"))
+    }));
+    assert_eq!(seen, (Some(7), None));
 }
 
 #[test]
