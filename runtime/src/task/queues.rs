@@ -320,7 +320,7 @@ mod tests {
         let first = (0..3).any(|_| charged(&[plain, urgent], 20, 1_000)[0] == 0);
         assert!(first, "the plain class had a turn");
         // Far beyond it: both have their share, which is the same.
-        let many = charged(&[plain, urgent], 1_000, 50_000);
+        let many = charged(&[plain, urgent], 10_000, 50_000);
         assert!(many[0] * 3 > many[1], "{many:?}");
         Ok(())
     }
