@@ -177,6 +177,11 @@ impl Runtime {
             crate::context::try_current().is_err(),
             "block_on at {location} inside the end of a runtime of this thread"
         );
+        assert!(
+            !self.context.driver.is_forked(),
+            "block_on at {location}: {}",
+            crate::driver::FORKED
+        );
         // Marked only now: a call that was refused leaves the thread as it was.
         RUNNING.set(Some(location));
         let _running = Running;
