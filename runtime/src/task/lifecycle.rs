@@ -92,18 +92,17 @@ impl OwnerRef {
         let class = local.queues.pick()?;
         let meter = &local.meter;
         let started = meter.now();
+        let slice_end = started.wrapping_add(local.queues.slice_ticks());
+        local.slice_end.set(slice_end);
         let mut polls = 0;
         let end = if local.pace.is_exact() {
             let mut now = started;
-            local
-                .slice_end
-                .set(started.wrapping_add(local.queues.slice_ticks()));
             while polls < BATCH
                 && let Some(task) = local.queues.pop(class)
             {
                 polls += 1;
                 now = self.poll_timed(task, class, now);
-                if local.queues.must_give_way(class) || now >= local.slice_end.get() {
+                if local.queues.must_give_way(class) || now >= slice_end {
                     break;
                 }
             }
@@ -186,9 +185,6 @@ impl OwnerRef {
     fn run_probed(self, class: Class, started: u64, probe: &Probe) -> u64 {
         let local = self.local();
         let meter = &local.meter;
-        local
-            .slice_end
-            .set(started.wrapping_add(local.queues.slice_ticks()));
         let Some(task) = local.queues.pop(class) else {
             return started;
         };
