@@ -115,6 +115,11 @@ fn the_listing_says_of_each_task_what_it_does_and_what_it_waits_for() {
             );
             let sleeper = spawn_named("sleeper", annulet::time::sleep(Duration::from_secs(60)));
             let silent = spawn_named("silent", pending::<()>());
+            let (go, wait) = mpsc::channel::<()>();
+            let caller = spawn_named("caller", async move {
+                let released = annulet::spawn_blocking(move || wait.recv());
+                released.await.map(drop)
+            });
             let joiner = spawn_named("joiner", async { spawn(pending::<()>()).await });
             for _ in 0..3 {
                 yield_now().await;
@@ -125,6 +130,8 @@ fn the_listing_says_of_each_task_what_it_does_and_what_it_waits_for() {
                 task.abort();
             }
             reader.abort();
+            caller.abort();
+            drop(go);
             joiner.abort();
             drop(ready);
             tasks
@@ -145,6 +152,7 @@ fn the_listing_says_of_each_task_what_it_does_and_what_it_waits_for() {
         );
         assert!(operation.descriptor.is_some());
         assert_eq!(find("sleeper").waits, Some(Wait::Timer));
+        assert_eq!(find("caller").waits, Some(Wait::Blocking));
         assert_eq!(find("joiner").waits, Some(Wait::Join));
         assert_eq!((find("silent").waits, find("silent").polls), (None, 1));
         assert_eq!(find("ready").state, TaskState::Scheduled);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::context::{Context, try_current};
 use crate::panics::{contain, discard_panic};
 use crate::pool::{Job, Pool, PoolConfig};
-use crate::task::JoinError;
+use crate::task::{JoinError, Wait, waiting};
 
 /// See the [module](self).
 struct Call<F, T>(Mutex<State<F, T>>);
@@ -152,6 +152,8 @@ impl<T> Future for BlockingHandle<T> {
         let answer = call.poll(cx.waker());
         if answer.is_ready() {
             self.call = None;
+        } else {
+            waiting(Wait::Blocking);
         }
         answer
     }
