@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use crate::sys::process::Awaited;
+use crate::task::{Wait, waiting};
 
 /// The stack of a thread that only waits.
 const STACK_BYTES: usize = 64 * 1024;
@@ -102,6 +103,7 @@ impl Watched {
             state.waker.replace(waker)
         };
         drop(old);
+        waiting(Wait::Process);
         Poll::Pending
     }
 

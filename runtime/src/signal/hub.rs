@@ -15,6 +15,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
+use crate::task::{Wait, waiting};
+
 /// A signal by the system's number.
 pub(super) type Number = i32;
 
@@ -137,6 +139,7 @@ impl Listener {
             }
         };
         drop(old);
+        waiting(Wait::Signal);
         Poll::Pending
     }
 }

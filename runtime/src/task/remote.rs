@@ -39,6 +39,7 @@ use super::error::JoinError;
 use super::messages::Message;
 use super::meta::TaskMeta;
 use super::owner::{LocalOwner, SharedOwner};
+use super::wait::{Wait, waiting};
 use crate::panics::{contain, discard_payload};
 
 enum Answer<T> {
@@ -315,6 +316,7 @@ impl<T> Future for RemoteJoinHandle<T> {
                 let before = state.joiner.replace(waker);
                 drop(state);
                 drop(before);
+                waiting(Wait::Join);
                 Poll::Pending
             }
             Answer::Taken => {
