@@ -126,7 +126,7 @@ async fn show(name: &str, mut progress: watch::Receiver<usize>) -> io::Result<()
 
 /// Why a download was ended from outside; nothing, if it failed by itself.
 fn cause(failure: &Failure) -> Option<CancelCause> {
-    failure.downcast_ref().copied().map(Cancelled::cause)
+    failure.downcast_ref().map(Cancelled::cause)
 }
 
 #[annulet::main]

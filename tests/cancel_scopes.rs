@@ -86,7 +86,7 @@ fn a_connection_that_is_told_to_end_says_goodbye() {
             let mut task = spawn(async move {
                 let heard = CancelScope::new().run(near.recv()).await;
                 near.write_all(b"goodbye".to_vec()).await.expect("sent");
-                heard.map(drop).map_err(Cancelled::cause)
+                heard.map(drop).map_err(|cancelled| cancelled.cause())
             });
             yield_now().await;
             task.cancel_within(PATIENCE).await
@@ -122,7 +122,7 @@ fn a_task_of_another_thread_is_cancelled_as_gracefully() {
                     })
                     .await;
                 sleep(Duration::from_millis(1)).await;
-                (heard.map_err(Cancelled::cause), cancel_requested())
+                (heard.map_err(|cancelled| cancelled.cause()), cancel_requested())
             });
             begins.recv().expect("it begins");
             task.cancel();
