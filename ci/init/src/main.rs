@@ -1,8 +1,9 @@
 //! The first process of a guest kernel: makes the little world that the tests need, runs them one
 //! after the other, reports, and switches the guest off.
 //!
-//! The guest has nothing but this program and the static programs in `/tests`, and its console is
-//! the only way out. So the report is lines of text that `ci/kernels` reads there:
+//! The guest has nothing but this program, the static programs in `/tests` and the few that they
+//! start (a shell, `cat`, `kill`), and its console is the only way out. So the report is lines of
+//! text that `ci/kernels` reads there:
 //!
 //! | line           | meaning                                                        |
 //! |----------------|----------------------------------------------------------------|
@@ -14,12 +15,15 @@
 //! The environment comes from the kernel's command line: the kernel hands each `KEY=value` that it
 //! does not know to its first process. `CI_TEST_SECONDS` limits one program, `CI_DISK` names the
 //! block device to put under `/tmp`; the rest is passed on.
+//!
+//! Processes whose parent has ended become children of the first process. They are reaped while a
+//! program runs, or they would stay as zombies, and a test that waits for their end would wait on.
 
 mod sys;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 use std::{env, fs, io, process, thread};
 
@@ -48,6 +52,7 @@ fn prepare() -> io::Result<()> {
     sys::mount("proc", "/proc", "proc")?;
     sys::mount("sysfs", "/sys", "sysfs")?;
     sys::mount("devtmpfs", "/dev", "devtmpfs")?;
+    sys::mount("devpts", "/dev/pts", "devpts")?;
     match env::var("CI_DISK") {
         Ok(disk) => {
             wait_for(Path::new(&disk))?;
@@ -113,27 +118,29 @@ fn run(program: &Path, limit: Duration) -> io::Result<i32> {
         .args(["--show-output", "--color", "never"])
         .current_dir("/tmp")
         .spawn()?;
-    match wait(&mut child, limit)? {
+    let id = child.id();
+    match wait(id, limit)? {
         Some(status) => Ok(status
             .code()
             .or(status.signal().map(|n| 128 + n))
             .unwrap_or(125)),
         None => {
             child.kill()?;
-            child.wait()?;
+            while wait(id, Duration::MAX)?.is_none() {}
             Ok(124)
         }
     }
 }
 
-/// The status of a child that ended within the limit.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + limit;
+/// The status of the child `id` if it ends within the limit. Whoever else ends meanwhile is reaped.
+fn wait(id: u32, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let began = Instant::now();
     loop {
-        let status = child.try_wait()?;
-        if status.is_some() || Instant::now() >= deadline {
-            return Ok(status);
+        match sys::reap()? {
+            Some((ended, status)) if ended == id => return Ok(Some(status)),
+            Some(_) => {}
+            None if began.elapsed() >= limit => return Ok(None),
+            None => thread::sleep(Duration::from_millis(20)),
         }
-        thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,4 +1,4 @@
-//! The four system calls that `std` does not offer, behind safe functions.
+//! The five system calls that `std` does not offer, behind safe functions.
 //!
 //! **Invariants**
 //!
@@ -10,6 +10,8 @@ use std::ffi::CString;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 /// Mounts `source` of the given type on `folder`, which is made if it is missing.
 pub(crate) fn mount(source: &str, folder: &str, kind: &str) -> io::Result<()> {
@@ -41,6 +43,18 @@ pub(crate) fn raise_loopback() -> io::Result<()> {
     request.ifr_ifru.ifru_flags = libc::IFF_UP.try_into().map_err(io::Error::other)?;
     // SAFETY: SIOCSIFFLAGS reads one `ifreq`, and `request` is one: Invariant 1.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+}
+
+/// Reaps one child that has ended, whichever it is. `None` if none has.
+pub(crate) fn reap() -> io::Result<Option<(u32, ExitStatus)>> {
+    let mut status = 0;
+    // SAFETY: the status is written to a local, and by this call alone: Invariant 1.
+    let ended = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    match u32::try_from(ended) {
+        Ok(0) => Ok(None),
+        Ok(id) => Ok(Some((id, ExitStatus::from_raw(status)))),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Ends the guest.
