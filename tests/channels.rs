@@ -339,19 +339,20 @@ fn on_one_shard<L: Lane<Local>>(random: &mut Random, dog: &Watchdog) {
         let ledger = Arc::<Ledger>::default();
         runtime.block_on(async {
             let (sender, receiver) = L::open(capacity);
+            let mut sending = Vec::new();
             for number in 0..SENDERS {
                 let (sender, ledger) = (L::another(&sender), Arc::clone(&ledger));
-                drop(spawn(sends::<L, Local>(
-                    sender,
-                    number,
-                    ledger,
-                    seeds(random),
-                )));
+                let sends = sends::<L, Local>(sender, number, ledger, seeds(random));
+                sending.push(spawn(sends));
             }
             drop(sender);
             let ledger = Arc::clone(&ledger);
             let after = close_after(capacity);
             receives::<L, Local>(receiver, after, ledger, seeds(random)).await;
+            // A value may be received before its sender, woken, could say that it was sent.
+            for task in sending {
+                task.await.expect("no panic");
+            }
         });
         drop(runtime);
         ledger.check(true, dog);

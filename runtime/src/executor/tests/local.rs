@@ -66,7 +66,9 @@ fn a_run_pauses_when_asked_and_goes_on_later() {
         asked == 2
     });
     assert_eq!(end, RunEnd::Paused);
-    assert_eq!(executor.meter().tasks.read().polls, 64);
+    // Two batches of 32 polls; of fewer, on a machine so slow that their slice was over first.
+    let polls = executor.meter().tasks.read().polls;
+    assert!((2..=64).contains(&polls), "{polls}");
     assert!(executor.has_ready());
     assert_eq!(executor.run(|_| false), RunEnd::Empty);
     assert_eq!(executor.meter().tasks.read().completed, 100);
