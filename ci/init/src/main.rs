@@ -14,7 +14,8 @@
 //!
 //! The environment comes from the kernel's command line: the kernel hands each `KEY=value` that it
 //! does not know to its first process. `CI_TEST_SECONDS` limits one program, `CI_DISK` names the
-//! block device to put under `/tmp`; the rest is passed on.
+//! block device to put under `/tmp`, `CI_LEAVE_OUT` the tests that are not to run, with commas; the
+//! rest is passed on.
 //!
 //! Processes whose parent has ended become children of the first process. They are reaped while a
 //! program runs, or they would stay as zombies, and a test that waits for their end would wait on.
@@ -114,8 +115,11 @@ fn run_all() -> io::Result<bool> {
 /// Runs one test program to its end, or to the limit. What passing tests print is wanted too: there
 /// a test says that it skipped itself.
 fn run(program: &Path, limit: Duration) -> io::Result<i32> {
+    let leave_out = env::var("CI_LEAVE_OUT").unwrap_or_default();
+    let leave_out = leave_out.split(',').filter(|name| !name.is_empty());
     let mut child = Command::new(program)
         .args(["--show-output", "--color", "never"])
+        .args(leave_out.map(|name| format!("--skip={name}")))
         .current_dir("/tmp")
         .spawn()?;
     let id = child.id();
