@@ -8,7 +8,9 @@ mod hazard {
     mod buffers;
     mod descriptors;
     mod limits;
+    mod refusals;
     mod ring;
+    mod sockets;
 }
 mod support {
     pub(crate) mod alloc {
@@ -18,6 +20,7 @@ mod support {
     pub(crate) mod drivers;
     pub(crate) mod fds;
     pub(crate) mod random;
+    pub(crate) mod sigpipe;
     pub(crate) mod streams;
 }
 
@@ -27,8 +30,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use annulet::Context;
-use annulet::time::sleep;
+use annulet::time::{sleep, timeout};
+use annulet::{Context, DriverKind};
 use support::alloc::quarantine::Quarantine;
 
 #[global_allocator]
@@ -40,6 +43,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs the test on every driver, and ends it where it hangs.
+fn on_each_driver(test: impl AsyncFn(DriverKind)) {
+    let _alone = alone();
+    annulet::for_each_driver(|runtime| {
+        let kind = runtime.driver().kind;
+        let ended = runtime.block_on(async { timeout(4 * PATIENCE, test(kind)).await });
+        assert!(ended.is_ok(), "{kind}: it hangs");
+    });
 }
 
 /// Polls a future once.
