@@ -8,6 +8,7 @@ mod hazard {
     mod buffers;
     mod descriptors;
     mod limits;
+    mod network;
     mod refusals;
     mod ring;
     mod sockets;

@@ -325,7 +325,6 @@ async fn send_in_vain() -> io::Result<()> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the child's answer to its parent")]
 fn a_send_into_a_closed_connection_is_an_error_and_never_a_signal() {
     const NAME: &str =
         "hazard::refusals::a_send_into_a_closed_connection_is_an_error_and_never_a_signal";
@@ -333,7 +332,7 @@ fn a_send_into_a_closed_connection_is_an_error_and_never_a_signal() {
         sigpipe::restore();
         if part == "raw" {
             // The signal does end this process.
-            let _ended = nix::unistd::write(&shut(), b"!");
+            let _ended = nix::unistd::write(shut(), b"!");
             return;
         }
         let runtime = Builder::new().build().expect("a runtime");

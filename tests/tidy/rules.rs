@@ -20,6 +20,7 @@ const UNSAFE: &[&str] = &[
     "bench/src/floor",
     "tests/support/alloc",
     "tests/support/fork.rs",
+    "tests/support/sigpipe.rs",
     "ci/init/src/sys",
 ];
 
