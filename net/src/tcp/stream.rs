@@ -16,6 +16,11 @@ use super::write::WriteAll;
 use crate::addr::{ToAddrs, lookup};
 
 /// A TCP connection of this shard.
+///
+/// Its methods need no more than a shared reference, so that one task can read while another
+/// writes. Several may also read at once: each byte goes to one of them, in the order in which
+/// their reads complete; whose turn is next is not promised. Of several writes at once each keeps
+/// its own order, but the kernel may take them in parts, and then they mingle: let one task write.
 pub struct TcpStream {
     pub(super) socket: Shared<Socket>,
     pub(super) receiver: Receiver,
