@@ -13,13 +13,12 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared};
+use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared, is_cancelled};
 use annulet_runtime::stream::Stream;
 use annulet_runtime::time::sleep;
 use annulet_runtime::{Code, Context, Feature};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::receive::is_cancelled;
 use super::stream::TcpStream;
 use super::turns::{Turn, Turns};
 use crate::addr::{ToAddrs, lookup};

@@ -17,32 +17,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use annulet_runtime::buf::Lease;
-use annulet_runtime::op::{Multi, Op, RecvLease, RecvMulti, Shared, Spill};
+use annulet_runtime::op::{
+    Multi, Op, RecvLease, RecvMulti, Shared, Spill, is_cancelled, lacks_buffers,
+};
 use annulet_runtime::{Code, Driver};
 use socket2::Socket;
 
 use super::turns::Turns;
-
-/// `ENOBUFS`: the shard's provided buffers have run out.
-#[cfg(target_os = "linux")]
-const NO_BUFFERS: i32 = 105;
-#[cfg(not(target_os = "linux"))]
-const NO_BUFFERS: i32 = i32::MIN;
-
-#[cfg(target_os = "linux")]
-const CANCELLED: i32 = 125;
-#[cfg(not(target_os = "linux"))]
-const CANCELLED: i32 = i32::MIN;
-
-/// Every provided buffer is out.
-fn lacks_buffers(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(NO_BUFFERS) || error.kind() == io::ErrorKind::OutOfMemory
-}
-
-/// `ECANCELED`: a multishot request was stopped because its consumer lagged.
-pub(super) fn is_cancelled(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(CANCELLED)
-}
 
 /// What the kernel has been asked for.
 #[derive(Debug, Default)]

@@ -57,7 +57,7 @@ pub use file::{Fsync, ReadAt, Truncate, WriteAt};
 pub use multi::{Multi, MultiCode};
 pub use nop::Nop;
 pub use ready::Ready;
-pub use recv::{Recv, RecvLease, RecvMulti, Spill};
+pub use recv::{Recv, RecvLease, RecvMulti, Spill, lacks_buffers};
 pub use send::{Send, send_now};
 pub use shared::Shared;
 #[cfg(unix)]
@@ -67,7 +67,14 @@ use wait::Wait;
 pub(crate) use wait_child::{Exit, WaitChild};
 
 use crate::driver::{Code, Completion, Driver, Flow, Interest, Job, Payload, Route, SlotId, Sqe};
-use crate::sys::RawSource;
+use crate::sys::{self, RawSource};
+
+/// Whether an operation ended because it was cancelled, or a multishot request because its consumer
+/// lagged.
+#[must_use]
+pub fn is_cancelled(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(sys::CANCELED)
+}
 
 /// How an attempt went.
 #[derive(Debug)]

@@ -36,6 +36,13 @@ use crate::driver::{Code, Completion, Flow, Interest};
 use crate::sys::{self, RawSource};
 use crate::wakers::Wakers;
 
+/// Whether a receive failed because every buffer of its shard is out: one that comes back is worth
+/// another try.
+#[must_use]
+pub fn lacks_buffers(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(sys::NO_BUFFERS) || error.kind() == io::ErrorKind::OutOfMemory
+}
+
 /// Bytes of a stream that were received for nobody, and whether more may come.
 #[derive(Debug, Default)]
 pub struct Spill {

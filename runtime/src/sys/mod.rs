@@ -6,14 +6,14 @@
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED, describe};
+pub(crate) use unix::{AGAIN, CANCELED, IO, MSG_NOW, NO_BUFFERS, UNSUPPORTED, describe};
 #[cfg(unix)]
 pub use unix::{RawSource, Source};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(crate) use windows::{AGAIN, CANCELED, IO, MSG_NOW, UNSUPPORTED, describe};
+pub(crate) use windows::{AGAIN, CANCELED, IO, MSG_NOW, NO_BUFFERS, UNSUPPORTED, describe};
 #[cfg(windows)]
 pub use windows::{RawSource, Source};
 

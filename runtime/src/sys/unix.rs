@@ -22,6 +22,12 @@ impl<T: AsFd + 'static> Source for T {
 
 /// What an operation that was cancelled answers.
 pub(crate) const CANCELED: i32 = libc::ECANCELED;
+/// What a ring's receive answers when every provided buffer is out.
+#[cfg(target_os = "linux")]
+pub(crate) const NO_BUFFERS: i32 = libc::ENOBUFS;
+/// Here no ring answers, and the number is about something else.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const NO_BUFFERS: i32 = i32::MIN;
 /// What an operation that there was no room for answers.
 pub(crate) const AGAIN: i32 = libc::EAGAIN;
 /// What an operation that this system does not know answers.

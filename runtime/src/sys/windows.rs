@@ -28,6 +28,8 @@ impl Source for File {
 
 /// What an operation that was cancelled answers: `ERROR_OPERATION_ABORTED`.
 pub(crate) const CANCELED: i32 = 995;
+/// What a ring's receive answers when every provided buffer is out: here there is none.
+pub(crate) const NO_BUFFERS: i32 = i32::MIN;
 /// What an operation that there was no room for answers: `ERROR_NOT_ENOUGH_QUOTA`.
 pub(crate) const AGAIN: i32 = 1816;
 
