@@ -122,7 +122,10 @@ fn a_task_of_another_thread_is_cancelled_as_gracefully() {
                     })
                     .await;
                 sleep(Duration::from_millis(1)).await;
-                (heard.map_err(|cancelled| cancelled.cause()), cancel_requested())
+                (
+                    heard.map_err(|cancelled| cancelled.cause()),
+                    cancel_requested(),
+                )
             });
             begins.recv().expect("it begins");
             task.cancel();
