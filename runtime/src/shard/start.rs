@@ -4,11 +4,8 @@
 //! those the process may use: the affinity mask, cut to the CPU quota of its control group.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +13,7 @@ use super::peers::{self, Peers};
 use super::{Handle, ShardId};
 use crate::pool::Pool;
 use crate::runtime::{Runtime, Settings};
+use crate::sync::shared::Event;
 use crate::task::JoinError;
 
 /// The CPUs this process may use, by the system's numbers.
@@ -28,42 +26,11 @@ pub fn cpus() -> Vec<usize> {
     if cpus.is_empty() { vec![0] } else { cpus }
 }
 
-/// Tells the shards to stop.
-#[derive(Debug, Default)]
-struct Stop {
-    asked: AtomicBool,
-    wakers: Mutex<Vec<Waker>>,
-}
-
-impl Stop {
-    fn ask(&self) {
-        // Pairs with the Acquire in `asked`; the lock orders the list against it.
-        self.asked.store(true, Ordering::Release);
-        let wakers =
-            std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
-        for waker in wakers {
-            waker.wake();
-        }
-    }
-
-    async fn asked(&self) {
-        poll_fn(|cx| {
-            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.asked.load(Ordering::Acquire) {
-                return Poll::Ready(());
-            }
-            wakers.push(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
 /// Running shards. Dropping this stops them and waits for their threads.
 pub struct Shards {
     handles: Arc<[Handle]>,
     threads: Vec<thread::JoinHandle<()>>,
-    stop: Arc<Stop>,
+    stop: Arc<Event>,
     pool: Pool,
     grace: Duration,
 }
@@ -81,7 +48,7 @@ impl Shards {
         let cpus = cpus();
         let count = shards.unwrap_or(cpus.len()).max(1);
         let pool = Pool::new(settings.pool);
-        let stop = Arc::new(Stop::default());
+        let stop = Arc::new(Event::new());
         let (made, handles) = mpsc::channel();
         let mut starting = Starting {
             threads: Vec::new(),
@@ -163,7 +130,7 @@ impl Shards {
 
 impl Drop for Shards {
     fn drop(&mut self) {
-        self.stop.ask();
+        self.stop.set();
         for thread in self.threads.drain(..) {
             // A shard that panicked has said so on its own thread.
             let _panicked = thread.join();
@@ -175,13 +142,13 @@ impl Drop for Shards {
 /// Stops what was started if a later shard could not be.
 struct Starting {
     threads: Vec<thread::JoinHandle<()>>,
-    stop: Arc<Stop>,
+    stop: Arc<Event>,
 }
 
 impl Drop for Starting {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
-            self.stop.ask();
+            self.stop.set();
         }
         for thread in self.threads.drain(..) {
             let _panicked = thread.join();
@@ -195,7 +162,7 @@ struct Seat {
     cpu: Option<usize>,
     settings: Settings,
     pool: Pool,
-    stop: Arc<Stop>,
+    stop: Arc<Event>,
     made: mpsc::Sender<(usize, io::Result<Handle>)>,
     peers: mpsc::Receiver<Arc<[Handle]>>,
 }
@@ -223,7 +190,7 @@ impl Seat {
             own: ShardId(self.index),
             handles,
         });
-        runtime.block_on(self.stop.asked());
+        runtime.block_on(self.stop.wait());
         drop(runtime);
     }
 }

@@ -28,13 +28,14 @@ use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::task::{Context as TaskContext, Poll, Waker, ready};
+use std::sync::OnceLock;
+use std::task::{Context as TaskContext, Poll, ready};
 
 use futures_core::Stream;
 
 use self::side::{Input, InputWait, Output, OutputWait};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt};
+use crate::sync::shared::Mutex;
 
 /// The standard input of the process.
 ///
@@ -262,52 +263,14 @@ impl Stream for Lines {
 #[derive(Debug)]
 struct Shared {
     output: Output,
-    turn: Mutex<Turn>,
-}
-
-#[derive(Debug, Default)]
-struct Turn {
-    taken: bool,
-    wakers: Vec<Waker>,
+    turn: Mutex<()>,
 }
 
 impl Shared {
     fn new(output: Output) -> Self {
         Self {
             output,
-            turn: Mutex::default(),
-        }
-    }
-
-    /// Waits until nobody else writes.
-    async fn turn(&self) -> TurnGuard<'_> {
-        poll_fn(|cx| {
-            let waker = cx.waker().clone();
-            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if !turn.taken {
-                turn.taken = true;
-                return Poll::Ready(());
-            }
-            turn.wakers.push(waker);
-            Poll::Pending
-        })
-        .await;
-        TurnGuard(self)
-    }
-}
-
-/// Nobody else writes while this lives.
-struct TurnGuard<'a>(&'a Shared);
-
-impl Drop for TurnGuard<'_> {
-    fn drop(&mut self) {
-        let wakers = {
-            let mut turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            turn.taken = false;
-            mem::take(&mut turn.wakers)
-        };
-        for waker in wakers {
-            waker.wake();
+            turn: Mutex::new(()),
         }
     }
 }
@@ -335,7 +298,8 @@ impl Writer {
     }
 
     async fn write_from(&self, bytes: &[u8], done: &mut usize) -> io::Result<()> {
-        let _turn = self.shared.turn().await;
+        // Nobody else writes meanwhile.
+        let _turn = self.shared.turn.lock().await;
         let output = &self.shared.output;
         // What a poll trait has left comes first.
         poll_fn(|cx| output.writer().poll_flush(cx)).await?;

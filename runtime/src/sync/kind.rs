@@ -78,10 +78,6 @@ pub trait Kind: sealed::Sealed + fmt::Debug + Sized + 'static {
     fn read<T>(value: &Self::Value<T>) -> Self::Read<'_, T>;
     /// Lends it for writing.
     fn write<T>(value: &Self::Value<T>) -> Self::Write<'_, T>;
-    /// The value, for whoever has all of it.
-    fn value_mut<T>(value: &mut Self::Value<T>) -> &mut T;
-    /// The value, taken out.
-    fn into_value<T>(value: Self::Value<T>) -> T;
 }
 
 /// For the tasks of one shard.
@@ -172,14 +168,6 @@ impl Kind for Local {
     fn write<T>(value: &RefCell<T>) -> RefMut<'_, T> {
         value.borrow_mut()
     }
-
-    fn value_mut<T>(value: &mut RefCell<T>) -> &mut T {
-        value.get_mut()
-    }
-
-    fn into_value<T>(value: RefCell<T>) -> T {
-        value.into_inner()
-    }
 }
 
 impl Kind for Shared {
@@ -264,13 +252,5 @@ impl Kind for Shared {
     #[inline]
     fn write<T>(value: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
         value.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn value_mut<T>(value: &mut RwLock<T>) -> &mut T {
-        value.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn into_value<T>(value: RwLock<T>) -> T {
-        value.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
