@@ -4,7 +4,6 @@
 //! a cached read is so short that each further move of its buffer shows.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -74,8 +73,7 @@ impl<B: IoBufMut> Future for Read<'_, B> {
             }
             Self::Invalid(buf) => {
                 let buf = buf.take().expect("polled after it completed");
-                let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
-                Poll::Ready(Err(BufError::new(error, buf, 0)))
+                Poll::Ready(Err(BufError::no_room(buf)))
             }
         }
     }

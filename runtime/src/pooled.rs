@@ -200,8 +200,7 @@ impl PooledReader {
     #[cfg(any(windows, test))]
     pub(crate) async fn read<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
         if buf.bytes_total() == 0 {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
-            return Err(BufError::new(error, buf, 0));
+            return Err(BufError::no_room(buf));
         }
         let read = poll_fn(|cx| {
             buf.fill_with(|space| match self.poll_read(cx, space) {

@@ -143,8 +143,7 @@ impl TcpStream {
     /// `IORING_OP_RECV` (Linux 5.6); on the `poll` driver `recv(2)` when the stream is readable.
     pub async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         if buf.bytes_total() == 0 {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
-            return Err(BufError::new(error, buf, 0));
+            return Err(BufError::no_room(buf));
         }
         if self.receiver.is_engaged() {
             return self.read_engaged(buf).await;

@@ -24,6 +24,12 @@ impl<B> BufError<B> {
         Self { error, buf, done }
     }
 
+    /// A buffer to read into that has no room: what came of it could not be told from the end.
+    pub fn no_room(buf: B) -> Self {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
+        Self::new(error, buf, 0)
+    }
+
     /// The same failure around another buffer.
     pub fn map<C>(self, wrap: impl FnOnce(B) -> C) -> BufError<C> {
         BufError {

@@ -41,8 +41,41 @@ fn wait_for(file: &Shared<File>, interest: Interest) -> io::Result<Op<Ready>> {
     Ok(Op::new(file.driver(), ready))
 }
 
+/// Polls a wait that is under way, if one is.
+fn poll_wait(wait: &mut Option<Op<Ready>>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+    let Some(op) = wait else {
+        return Poll::Ready(Ok(()));
+    };
+    let waited = ready!(Pin::new(op).poll(cx));
+    *wait = None;
+    Poll::Ready(waited)
+}
+
 fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// The buffer of an operation that has failed, once it is to be tried again; or the failure.
+async fn try_again<B>(
+    file: &Shared<File>,
+    failed: BufError<B>,
+    interest: Interest,
+) -> Result<B, BufError<B>> {
+    if failed.error.kind() == io::ErrorKind::Interrupted {
+        return Ok(failed.buf);
+    }
+    if !would_block(&failed.error) {
+        return Err(failed);
+    }
+    // A ring that does not wait for a file that does not block.
+    let waited = match wait_for(file, interest) {
+        Ok(ready) => ready.await,
+        Err(error) => Err(error),
+    };
+    match waited {
+        Ok(()) => Ok(failed.buf),
+        Err(error) => Err(BufError::new(error, failed.buf, 0)),
+    }
 }
 
 /// The end of a pipe that is read.
@@ -110,8 +143,7 @@ impl PipeReader {
     /// `IORING_OP_READ` (Linux 5.6); on the `poll` driver `read(2)` when the pipe is readable.
     pub async fn read<B: IoBufMut>(&mut self, buf: B) -> BufResult<usize, B> {
         if buf.bytes_total() == 0 {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
-            return Err(BufError::new(error, buf, 0));
+            return Err(BufError::no_room(buf));
         }
         self.read_after(buf, 0).await
     }
@@ -170,20 +202,7 @@ impl PipeReader {
             }
             let read = ReadStream::new(&self.file, buf, from, &self.spill);
             match Op::new(self.file.driver(), read).await {
-                Err(failed) if would_block(&failed.error) => {
-                    // A ring that does not wait for a file that does not block.
-                    buf = failed.buf;
-                    let waited = match wait_for(&self.file, Interest::Readable) {
-                        Ok(readable) => readable.await,
-                        Err(error) => Err(error),
-                    };
-                    if let Err(error) = waited {
-                        return Err(BufError::new(error, buf, 0));
-                    }
-                }
-                Err(failed) if failed.error.kind() == io::ErrorKind::Interrupted => {
-                    buf = failed.buf;
-                }
+                Err(failed) => buf = try_again(&self.file, failed, Interest::Readable).await?,
                 answer => return answer,
             }
         }
@@ -198,11 +217,7 @@ impl PipeReader {
             if !self.spill.is_empty() {
                 return Poll::Ready(Ok(self.spill.take(space)));
             }
-            if let Some(wait) = &mut self.readable {
-                let waited = ready!(Pin::new(wait).poll(cx));
-                self.readable = None;
-                waited?;
-            }
+            ready!(poll_wait(&mut self.readable, cx))?;
             match (&*self.file).read(space) {
                 Err(error) if would_block(&error) => {
                     self.readable = Some(wait_for(&self.file, Interest::Readable)?);
@@ -347,20 +362,7 @@ impl PipeWriter {
         loop {
             let write = WriteStream::new(&self.file, buf, from);
             match Op::new(self.file.driver(), write).await {
-                Err(failed) if would_block(&failed.error) => {
-                    // A ring that does not wait for a file that does not block.
-                    buf = failed.buf;
-                    let waited = match wait_for(&self.file, Interest::Writable) {
-                        Ok(writable) => writable.await,
-                        Err(error) => Err(error),
-                    };
-                    if let Err(error) = waited {
-                        return Err(BufError::new(error, buf, 0));
-                    }
-                }
-                Err(failed) if failed.error.kind() == io::ErrorKind::Interrupted => {
-                    buf = failed.buf;
-                }
+                Err(failed) => buf = try_again(&self.file, failed, Interest::Writable).await?,
                 answer => return answer,
             }
         }
@@ -368,11 +370,7 @@ impl PipeWriter {
 
     fn poll_send(&mut self, cx: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            if let Some(wait) = &mut self.writable {
-                let waited = ready!(Pin::new(wait).poll(cx));
-                self.writable = None;
-                waited?;
-            }
+            ready!(poll_wait(&mut self.writable, cx))?;
             match (&*self.file).write(bytes) {
                 Err(error) if would_block(&error) => {
                     self.writable = Some(wait_for(&self.file, Interest::Writable)?);

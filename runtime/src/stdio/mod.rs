@@ -104,8 +104,7 @@ impl Stdin {
     /// blocking pool.
     pub async fn read<B: IoBufMut>(&mut self, mut buf: B) -> BufResult<usize, B> {
         if buf.bytes_total() == 0 {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "a buffer without room");
-            return Err(BufError::new(error, buf, 0));
+            return Err(BufError::no_room(buf));
         }
         let read = poll_fn(|cx| {
             buf.fill_with(|space| match self.poll_copy(cx, space) {
