@@ -36,7 +36,7 @@ fn after<T>(items: impl IntoIterator<Item = (u64, T)>) -> impl Stream<Item = T> 
 /// Items, each with the milliseconds since `begun` at which it came.
 async fn timed<S: Stream>(stream: S) -> Vec<(u128, S::Item)> {
     let begun = now();
-    // The wheel's ticks are 65.536 µs, and sleeps are rounded up to them.
+    // The wheel's ticks are 16.384 µs, and sleeps are rounded up to them.
     let stream = stream.map(|item| ((now() - begun).as_millis(), item));
     stream.collect().await
 }

@@ -1,12 +1,11 @@
 //! Time: sleeps, deadlines and intervals on the shard's timer wheel.
 //!
-//! Deadlines are kept in user space, in ticks of 65.536 µs, rounded up: a timer never fires early
+//! Deadlines are kept in user space, in ticks of 16.384 µs, rounded up: a timer never fires early
 //! and at most a tick late by design. Wake-ups of one tick are one wake-up. Waking a CPU costs far
-//! more than firing a timer, so where timers follow each other tick after tick the shard sleeps
-//! through
-//! [`TICKS_MERGED`] of them at a time, and a timer is so much later at most. The clock is monotonic; under
-//! test it can be virtual, and then it stands still while anything can run and jumps to the next
-//! deadline when nothing can ([`Builder::virtual_time`](crate::Builder::virtual_time)).
+//! more than firing a timer, so where timers follow each other closely the shard sleeps through
+//! [`TICKS_MERGED`] ticks at a time, and a timer is so much later at most. The clock is monotonic;
+//! under test it can be virtual, and then it stands still while anything can run and jumps to the
+//! next deadline when nothing can ([`Builder::virtual_time`](crate::Builder::virtual_time)).
 
 mod clock;
 mod interval;
@@ -27,11 +26,12 @@ pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
 use crate::metrics::Meter;
 use crate::panics::discard_panic;
+use crate::sys::ticks::Scale;
 use wheel::{Key, TICK_NS, Wheel, tick_ns, ticks_down, ticks_up};
 
-/// After it has fired timers a shard does not wake up for others before so many ticks have passed.
-/// If it is awake anyway it fires what is due.
-const TICKS_MERGED: u64 = 3;
+/// After it has fired timers a shard does not wake up for others before so many ticks (229 µs) have
+/// passed. If it is awake anyway it fires what is due.
+const TICKS_MERGED: u64 = 14;
 
 /// A shard's timers.
 pub(crate) struct Timers {
@@ -39,6 +39,9 @@ pub(crate) struct Timers {
     /// What the clock read when somebody last looked, in this turn of the loop or just before;
     /// nought if nobody has.
     looked_ns: Cell<u64>,
+    /// From when that may be carried on.
+    anchor: Cell<u64>,
+    scale: Scale,
     /// Before this tick the shard need not wake up for timers.
     rests_until_tick: Cell<u64>,
     wheel: RefCell<Wheel<Waker>>,
@@ -55,6 +58,8 @@ impl Timers {
         Self {
             clock,
             looked_ns: Cell::new(0),
+            anchor: Cell::new(0),
+            scale: Scale::of_this_machine(),
             rests_until_tick: Cell::new(0),
             wheel: RefCell::new(Wheel::new()),
             fired: RefCell::new(Vec::new()),
@@ -83,9 +88,24 @@ impl Timers {
     /// Looks at the clock.
     #[inline]
     fn look_ns(&self) -> u64 {
+        self.anchor.set(Scale::anchor());
         let now_ns = self.clock.now_ns();
         self.looked_ns.set(now_ns);
         now_ns
+    }
+
+    /// The present, or a few nanoseconds later: what a wait counts from.
+    ///
+    /// Looks at the clock only if somebody last did so a while ago.
+    #[inline]
+    fn now_ns(&self) -> u64 {
+        if self.looked_ns.get() > 0
+            && !self.clock.is_virtual()
+            && let Some(since_ns) = self.scale.since(self.anchor.get())
+        {
+            return self.looked_ns.get() + since_ns;
+        }
+        self.look_ns()
     }
 
     /// Whether the clock has passed `deadline_ns`; one that it has passed since somebody last

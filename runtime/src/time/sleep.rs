@@ -116,7 +116,7 @@ impl Drop for Sleep {
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     let timers = Timers::current();
-    let deadline_ns = timers.look_ns().saturating_add(nanoseconds(duration));
+    let deadline_ns = timers.now_ns().saturating_add(nanoseconds(duration));
     Sleep::until_ns(timers, deadline_ns)
 }
 

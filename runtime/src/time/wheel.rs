@@ -16,7 +16,7 @@
 //!   generations are used up is never used again.
 //! - The levels cover every `u64`, so there is no deadline beyond the wheel that would have to park
 //!   somewhere: a timer cascades once per level at most, however far the clock jumps. Nanoseconds
-//!   in a `u64` reach the eighth level only; the others cost their share of 28 KiB that is never
+//!   in a `u64` reach the ninth level only; the others cost their share of 28 KiB that is never
 //!   touched.
 //!
 //! The wheel has no clock and runs no foreign code but the drop of a `T` that its caller drops:
@@ -25,8 +25,8 @@
 
 use std::fmt;
 
-/// A tick is 2^16 ns: 65.536 µs. Deadlines within one tick share one wake-up.
-pub(crate) const TICK_SHIFT: u32 = 16;
+/// A tick is 2^14 ns: 16.384 µs. Deadlines within one tick share one wake-up.
+pub(crate) const TICK_SHIFT: u32 = 14;
 
 /// Length of a tick.
 pub(crate) const TICK_NS: u64 = 1 << TICK_SHIFT;
@@ -52,7 +52,7 @@ const NIL: u32 = u32::MAX;
 /// The tick at which a deadline of `ns` fires: rounded up, so that no timer is early.
 #[inline]
 pub(crate) const fn ticks_up(ns: u64) -> u64 {
-    // A `u64` has 48 bits left after the shift, so adding one cannot overflow.
+    // A `u64` has 50 bits left after the shift, so adding one cannot overflow.
     (ns >> TICK_SHIFT) + if ns & (TICK_NS - 1) == 0 { 0 } else { 1 }
 }
 

@@ -50,7 +50,7 @@ impl Contender for Annulet {
         self.name
     }
 
-    /// Spinning changes only what waits for one thing at a time.
+    /// Spinning changes only what waits for one thing at a time, or for another thread.
     fn offers(&self, work: &Work) -> bool {
         match work {
             Work::Echo(echo) => self.spin.is_zero() || echo.connections == 1,
@@ -59,6 +59,8 @@ impl Contender for Annulet {
                 let spins = !self.spin.is_zero();
                 spins == trips.spinning && (!spins || self.choice == Choice::Uring)
             }
+            // What a pool answers is waited for as what another shard does.
+            Work::Blocking(_) => self.spin.is_zero() || self.choice == Choice::Uring,
             _ => self.spin.is_zero(),
         }
     }

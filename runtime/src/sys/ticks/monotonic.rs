@@ -21,6 +21,18 @@ impl Scale {
         Self
     }
 
+    /// What [`since`](Self::since) would count from.
+    #[inline]
+    pub(crate) fn anchor() -> u64 {
+        0
+    }
+
+    /// How far the clock has advanced: it has to be asked.
+    #[inline]
+    pub(crate) fn since(self, _anchor: u64) -> Option<u64> {
+        None
+    }
+
     /// A span of ticks in nanoseconds.
     #[inline]
     pub(crate) fn ns(self, ticks: u64) -> u64 {
