@@ -30,8 +30,8 @@ const KEPT_BYTES: usize = if cfg!(miri) { 0 } else { 256 * 1024 };
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Class {
     layout: Layout,
-    /// Its list, if it has one.
-    index: Option<usize>,
+    /// Its list; [`CLASSES`] if it has none.
+    index: usize,
 }
 
 impl Class {
@@ -41,13 +41,13 @@ impl Class {
         if cell.align() > ALIGN_MAX || grains > CLASSES || grains == 0 {
             return Self {
                 layout: cell,
-                index: None,
+                index: CLASSES,
             };
         }
         match Layout::from_size_align(grains * GRAIN_BYTES, ALIGN_MAX) {
             Ok(layout) => Self {
                 layout,
-                index: Some(grains - 1),
+                index: grains - 1,
             },
             Err(_) => panic!("a few grains make a layout"),
         }
@@ -66,7 +66,7 @@ impl Class {
     /// # Safety
     ///
     /// The block was allocated for this class, and nobody uses it.
-    pub(super) unsafe fn free(self, block: NonNull<u8>) {
+    pub(super) unsafe fn free(&self, block: NonNull<u8>) {
         // SAFETY: the caller says so, and the class determines the layout (Invariant 1).
         unsafe { dealloc(block.as_ptr(), self.layout) };
     }
@@ -93,8 +93,7 @@ impl Cells {
     /// A block for a cell.
     #[inline]
     pub(super) fn allocate(&self, class: Class) -> NonNull<u8> {
-        if let Some(index) = class.index {
-            let list = &self.lists[index];
+        if let Some(list) = self.lists.get(class.index) {
             if let Some(first) = list.first.get() {
                 // SAFETY: a block in the list is allocated, and has its link (Invariant 2).
                 let next = unsafe { first.as_ref() }.next;
@@ -112,9 +111,8 @@ impl Cells {
     ///
     /// The block was allocated for this class, and nobody uses it.
     #[inline]
-    pub(super) unsafe fn free(&self, class: Class, block: NonNull<u8>) {
-        if let Some(index) = class.index {
-            let list = &self.lists[index];
+    pub(super) unsafe fn free(&self, class: &Class, block: NonNull<u8>) {
+        if let Some(list) = self.lists.get(class.index) {
             let bytes = list.bytes.get() + class.layout.size();
             if bytes <= KEPT_BYTES {
                 let free = block.cast::<Free>();

@@ -170,14 +170,14 @@ unsafe fn free_merged(header: NonNull<Header>) {
 /// Nobody uses the cell any more, and its stage is empty: it is off the list, so it is complete,
 /// and its output, if it was kept, has been taken or dropped by the join handle, which is gone too.
 #[inline]
-unsafe fn close(header: NonNull<Header>) -> Class {
+unsafe fn close(header: NonNull<Header>) -> &'static Class {
     // SAFETY: nobody else uses the cell, so the caller may.
     let (class, named) = unsafe {
         let header = header.as_ref();
         header.witness.freed();
         // Gone with the join handle, or woken at completion.
         debug_assert!(header.join_waker.take().is_none(), "somebody waits for it");
-        (header.vtable.class, header.name.is_some())
+        (&header.vtable.class, header.name.is_some())
     };
     // Beside the name nothing in a header has a drop to speak of, and an empty stage has nothing.
     if named {
