@@ -93,14 +93,14 @@ impl Cells {
     /// A block for a cell.
     #[inline]
     pub(super) fn allocate(&self, class: Class) -> NonNull<u8> {
-        if let Some(list) = self.lists.get(class.index) {
-            if let Some(first) = list.first.get() {
-                // SAFETY: a block in the list is allocated, and has its link (Invariant 2).
-                let next = unsafe { first.as_ref() }.next;
-                list.first.set(next);
-                list.bytes.set(list.bytes.get() - class.layout.size());
-                return first.cast();
-            }
+        if let Some(list) = self.lists.get(class.index)
+            && let Some(first) = list.first.get()
+        {
+            // SAFETY: a block in the list is allocated, and has its link (Invariant 2).
+            let next = unsafe { first.as_ref() }.next;
+            list.first.set(next);
+            list.bytes.set(list.bytes.get() - class.layout.size());
+            return first.cast();
         }
         class.allocate()
     }
