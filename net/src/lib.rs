@@ -11,7 +11,11 @@
 mod addr;
 #[cfg(feature = "hyper")]
 pub mod http;
+mod listen;
+#[macro_use]
+mod stream;
 mod tcp;
+mod turns;
 
 pub use addr::{Target, ToAddrs, lookup};
 pub use annulet_runtime::buf::Lease;

@@ -1,27 +1,21 @@
-//! A listener: accepts by one request that stays with the kernel, where the kernel can.
-//!
-//! Connections belong to the listener: what arrives for an accept that was dropped waits in its
-//! backlog for the next. The multishot request is armed by the first accept and ends with the
-//! listener.
+//! A listener for TCP connections.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared, is_cancelled};
+use annulet_runtime::Context;
 use annulet_runtime::stream::Stream;
 use annulet_runtime::time::sleep;
-use annulet_runtime::{Code, Context, Feature};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::stream::TcpStream;
-use super::turns::{Turn, Turns};
 use crate::addr::{ToAddrs, lookup};
+use crate::listen::Acceptor;
+use crate::turns::Turn;
 
 /// Connections that the kernel queues for a listener.
 const BACKLOG: i32 = 1024;
@@ -31,13 +25,7 @@ const BACKLOG: i32 = 1024;
 /// Dropping it closes it, and with it the connections that nobody took, once the kernel has let go
 /// of an accept that was armed: at the end of the shard's tick.
 #[derive(Debug)]
-pub struct TcpListener {
-    socket: Shared<Socket>,
-    backlog: Rc<Backlog>,
-    turns: Turns,
-    multi: RefCell<Option<Multi<AcceptMulti>>>,
-    single: RefCell<Option<Op<Accept>>>,
-}
+pub struct TcpListener(Acceptor);
 
 impl TcpListener {
     /// Listens on `address`. The address may be used again at once after a restart.
@@ -113,14 +101,7 @@ impl TcpListener {
 
     fn from_socket(socket: Socket) -> io::Result<Self> {
         let context = Context::current();
-        socket.set_nonblocking(context.driver().attempts(Code::Accept))?;
-        Ok(Self {
-            socket: Shared::new(context.driver(), socket),
-            backlog: Rc::default(),
-            turns: Turns::default(),
-            multi: RefCell::new(None),
-            single: RefCell::new(None),
-        })
+        Ok(Self(Acceptor::new(context.driver(), socket)?))
     }
 
     /// Takes the next connection and says who it is from.
@@ -138,7 +119,7 @@ impl TcpListener {
     /// One multishot `IORING_OP_ACCEPT` (Linux 5.19) for all connections; without it, one entry for
     /// each (5.5); on the `poll` driver, `accept(2)` when the listener is readable.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let turn = self.turns.join();
+        let turn = self.0.turns.join();
         poll_fn(|cx| self.poll_connection(&turn, cx)).await
     }
 
@@ -176,7 +157,7 @@ impl TcpListener {
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
-            turn: self.turns.join(),
+            turn: self.0.turns.join(),
         }
     }
 
@@ -186,67 +167,16 @@ impl TcpListener {
         cx: &mut TaskContext<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         loop {
-            let socket = ready!(turn.note(self.poll_accept(cx), cx))?;
+            let socket = ready!(turn.note(self.0.poll_accept(cx), cx))?;
             let peer = match socket.peer_addr() {
                 Ok(peer) => peer.as_socket().ok_or(io::ErrorKind::InvalidData)?,
                 // It was reset before anybody looked: no connection, and no fault of the listener.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => continue,
                 Err(error) => return Poll::Ready(Err(error)),
             };
-            let stream = TcpStream::from_socket(self.socket.driver(), socket)?;
+            let stream = TcpStream::from_socket(self.0.socket.driver(), socket)?;
             return Poll::Ready(Ok((stream, peer)));
         }
-    }
-
-    fn poll_accept(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
-        if let Some(socket) = self.backlog.take() {
-            return Poll::Ready(Ok(socket));
-        }
-        let driver = self.socket.driver();
-        let multishot = driver.has_code(Code::AcceptMulti) && driver.has(Feature::Multishot);
-        if multishot {
-            self.poll_multi(cx)
-        } else {
-            self.poll_single(cx)
-        }
-    }
-
-    fn poll_multi(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
-        let mut multi = self.multi.borrow_mut();
-        loop {
-            let armed = multi.get_or_insert_with(|| {
-                Multi::new(
-                    self.socket.driver(),
-                    AcceptMulti::new(&self.socket, &self.backlog),
-                )
-            });
-            match ready!(armed.poll_next(cx)) {
-                Ok(accepted) => return Poll::Ready(accepted),
-                Err(last) => {
-                    *multi = None;
-                    match last {
-                        // It was stopped while nobody accepted: armed again now.
-                        Err(error) if is_cancelled(&error) => {}
-                        last => return Poll::Ready(last),
-                    }
-                }
-            }
-        }
-    }
-
-    fn poll_single(&self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Socket>> {
-        let mut single = self.single.borrow_mut();
-        let op = single.get_or_insert_with(|| {
-            Op::new(
-                self.socket.driver(),
-                Accept::new(&self.socket, &self.backlog),
-            )
-        });
-        let accepted = Pin::new(op).poll(cx);
-        if accepted.is_ready() {
-            *single = None;
-        }
-        accepted
     }
 
     /// The address it listens on, with the port that the system chose.
@@ -255,7 +185,8 @@ impl TcpListener {
     ///
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket
+        self.0
+            .socket
             .local_addr()?
             .as_socket()
             .ok_or_else(|| io::ErrorKind::InvalidData.into())

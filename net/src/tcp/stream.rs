@@ -1,19 +1,15 @@
 //! A connected stream.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 
-use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, Lease};
-use annulet_runtime::op::{Connect, Op, Ready, Recv, Send, Shared};
+use annulet_runtime::op::{Connect, Op};
 use annulet_runtime::{Code, Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::receive::Receiver;
-use super::write::WriteAll;
 use crate::addr::{ToAddrs, lookup};
+use crate::stream::ByteStream;
 
 /// A TCP connection of this shard.
 ///
@@ -21,12 +17,10 @@ use crate::addr::{ToAddrs, lookup};
 /// writes. Several may also read at once: each byte goes to one of them, in the order in which
 /// their reads complete; whose turn is next is not promised. Of several writes at once each keeps
 /// its own order, but the kernel may take them in parts, and then they mingle: let one task write.
-pub struct TcpStream {
-    pub(super) socket: Shared<Socket>,
-    pub(super) receiver: Receiver,
-    /// A wait of the poll traits for room to write.
-    pub(super) writable: RefCell<Option<Op<Ready>>>,
-}
+pub struct TcpStream(pub(crate) ByteStream);
+
+stream_methods!(TcpStream);
+poll_traits!(TcpStream);
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,11 +66,11 @@ impl TcpStream {
         let stream = Self::from_socket(driver, socket)?;
         let attempted = driver.attempts(Code::Connect) && !driver.wants_nonblocking();
         if attempted {
-            stream.socket.set_nonblocking(true)?;
+            stream.0.socket.set_nonblocking(true)?;
         }
-        Op::new(driver, Connect::new(&stream.socket, SockAddr::from(addr))).await?;
+        Op::new(driver, Connect::new(&stream.0.socket, SockAddr::from(addr))).await?;
         if attempted {
-            stream.socket.set_nonblocking(false)?;
+            stream.0.socket.set_nonblocking(false)?;
         }
         Ok(stream)
     }
@@ -95,125 +89,7 @@ impl TcpStream {
     }
 
     pub(super) fn from_socket(driver: &Driver, socket: Socket) -> io::Result<Self> {
-        socket.set_nonblocking(driver.wants_nonblocking())?;
-        Ok(Self {
-            socket: Shared::new(driver, socket),
-            receiver: Receiver::default(),
-            writable: RefCell::new(None),
-        })
-    }
-
-    /// Receives the next bytes into a buffer of the shard's, `None` at the end of the stream.
-    ///
-    /// An idle connection holds no buffer: one is taken when data is there. The lease gives it back
-    /// when dropped, and can itself be sent.
-    ///
-    /// # Errors
-    ///
-    /// The connection's, as `ConnectionReset`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: bytes belong to the stream, and the next read gets them.
-    ///
-    /// # Kernel
-    ///
-    /// One multishot `IORING_OP_RECV` with provided buffers (Linux 6.0) for all receives; without
-    /// it, and on the `poll` driver, `recv(2)` when the stream is readable.
-    pub async fn recv(&self) -> io::Result<Option<Lease>> {
-        let turn = self.receiver.turns.join();
-        poll_fn(|cx| turn.note(self.receiver.poll_lease(&self.socket, cx), cx)).await
-    }
-
-    /// Reads into `buf` from its first byte, at most its capacity, and sets its length to what was
-    /// read; zero at the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// The connection's, with the buffer; `InvalidInput` for a buffer without room, which could not
-    /// be told from the end.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe for the stream: bytes that arrive for a dropped read go to the next. The buffer
-    /// is freed once the kernel lets go of it, never before.
-    ///
-    /// # Kernel
-    ///
-    /// `IORING_OP_RECV` (Linux 5.6); on the `poll` driver `recv(2)` when the stream is readable.
-    pub async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
-        if buf.bytes_total() == 0 {
-            return Err(BufError::no_room(buf));
-        }
-        if self.receiver.is_engaged() {
-            return self.read_engaged(buf).await;
-        }
-        let recv = Recv::new(&self.socket, buf, self.receiver.spill());
-        Op::new(self.socket.driver(), recv).await
-    }
-
-    async fn read_engaged<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
-        let turn = self.receiver.turns.join();
-        let read = poll_fn(|cx| {
-            let receiver = &self.receiver;
-            let read = buf.fill_with(|space| match receiver.poll_copy(&self.socket, cx, space) {
-                std::task::Poll::Ready(Ok(read)) => (read, std::task::Poll::Ready(Ok(read))),
-                other => (0, other),
-            });
-            turn.note(read, cx)
-        });
-        match read.await {
-            Ok(read) => Ok((read, buf)),
-            Err(error) => Err(BufError::new(error, buf, 0)),
-        }
-    }
-
-    /// Sends from `buf` and says how much the kernel took; see [`write_all`](Self::write_all).
-    ///
-    /// # Errors
-    ///
-    /// The connection's, with the buffer.
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: an unknown part of `buf` may be sent after the future is dropped.
-    ///
-    /// # Kernel
-    ///
-    /// `IORING_OP_SEND` (Linux 5.6); on the `poll` driver `send(2)` when the stream is writable.
-    pub async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
-        Op::new(self.socket.driver(), Send::new(&self.socket, buf, 0)).await
-    }
-
-    /// Sends all of `buf` and gives it back.
-    ///
-    /// Completes when the kernel has taken the last byte, which says nothing about the peer.
-    ///
-    /// # Errors
-    ///
-    /// The connection's, with the buffer and the bytes taken before. The stream is then good only
-    /// for closing.
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: the peer gets an unknown prefix of `buf`. The buffer is freed once the
-    /// kernel lets go of it, never before.
-    ///
-    /// # Kernel
-    ///
-    /// As [`write`](Self::write); short sends are resumed here.
-    #[inline]
-    pub fn write_all<B: IoBuf>(&self, buf: B) -> impl Future<Output = BufResult<(), B>> {
-        WriteAll::new(&self.socket, buf)
-    }
-
-    /// Shuts down a half, or both. Does not wait.
-    ///
-    /// # Errors
-    ///
-    /// The system's, as `NotConnected`.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.shutdown(how)
+        Ok(Self(ByteStream::new(driver, socket)?))
     }
 
     /// The address of this end.
@@ -222,7 +98,8 @@ impl TcpStream {
     ///
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket
+        self.0
+            .socket
             .local_addr()?
             .as_socket()
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
@@ -234,7 +111,8 @@ impl TcpStream {
     ///
     /// The system's.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket
+        self.0
+            .socket
             .peer_addr()?
             .as_socket()
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
@@ -246,7 +124,7 @@ impl TcpStream {
     ///
     /// The system's.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.socket.set_tcp_nodelay(on)
+        self.0.socket.set_tcp_nodelay(on)
     }
 
     /// Whether small writes are sent at once.
@@ -255,6 +133,6 @@ impl TcpStream {
     ///
     /// The system's.
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.socket.tcp_nodelay()
+        self.0.socket.tcp_nodelay()
     }
 }

@@ -23,7 +23,7 @@ use annulet_runtime::op::{
 use annulet_runtime::{Code, Driver};
 use socket2::Socket;
 
-use super::turns::Turns;
+use crate::turns::Turns;
 
 /// What the kernel has been asked for.
 #[derive(Debug, Default)]

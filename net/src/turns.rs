@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 /// The tasks that wait.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     /// The first, which nearly always is the only one.
     first: RefCell<Option<Waker>>,
     others: RefCell<Vec<Waker>>,
@@ -17,7 +17,7 @@ pub(super) struct Turns {
 
 impl Turns {
     /// A wait of one future.
-    pub(super) fn join(&self) -> Turn<'_> {
+    pub(crate) fn join(&self) -> Turn<'_> {
         Turn {
             turns: self,
             waits: Cell::new(false),
@@ -67,14 +67,14 @@ impl Turns {
 
 /// One future's place among the [`Turns`].
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     turns: &'a Turns,
     waits: Cell<bool>,
 }
 
 impl Turn<'_> {
     /// Passes an answer on, and sees to it that nobody is forgotten.
-    pub(super) fn note<T>(&self, answer: Poll<T>, cx: &Context<'_>) -> Poll<T> {
+    pub(crate) fn note<T>(&self, answer: Poll<T>, cx: &Context<'_>) -> Poll<T> {
         self.waits.set(answer.is_pending());
         if answer.is_pending() {
             self.turns.add(cx.waker());

@@ -1,0 +1,87 @@
+//! What every byte stream over a socket is made of, whatever its addresses look like.
+//!
+//! A [`ByteStream`] owns the socket, the [receiving half](receive) that all ways to read share, and
+//! the wait of the poll traits for room to write. A public type is a shell around one: it makes and
+//! names sockets, and takes its methods from [`stream_methods`](methods) and its poll traits from
+//! [`poll_traits`](poll), so that all of them read and write alike.
+
+#[macro_use]
+mod methods;
+#[macro_use]
+mod poll;
+mod receive;
+mod write;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use annulet_runtime::Driver;
+use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, Lease};
+use annulet_runtime::op::{Op, Ready, Recv, Send, Shared};
+use socket2::Socket;
+
+use self::receive::Receiver;
+use self::write::WriteAll;
+
+/// See the [module](self).
+pub(crate) struct ByteStream {
+    pub(crate) socket: Shared<Socket>,
+    receiver: Receiver,
+    /// A wait of the poll traits for room to write.
+    writable: RefCell<Option<Op<Ready>>>,
+}
+
+impl ByteStream {
+    /// Takes over a connected socket.
+    pub(crate) fn new(driver: &Driver, socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(driver.wants_nonblocking())?;
+        Ok(Self {
+            socket: Shared::new(driver, socket),
+            receiver: Receiver::default(),
+            writable: RefCell::new(None),
+        })
+    }
+
+    pub(crate) async fn recv(&self) -> io::Result<Option<Lease>> {
+        let turn = self.receiver.turns.join();
+        poll_fn(|cx| turn.note(self.receiver.poll_lease(&self.socket, cx), cx)).await
+    }
+
+    pub(crate) async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
+        if buf.bytes_total() == 0 {
+            return Err(BufError::no_room(buf));
+        }
+        if self.receiver.is_engaged() {
+            return self.read_engaged(buf).await;
+        }
+        let recv = Recv::new(&self.socket, buf, self.receiver.spill());
+        Op::new(self.socket.driver(), recv).await
+    }
+
+    async fn read_engaged<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
+        let turn = self.receiver.turns.join();
+        let read = poll_fn(|cx| {
+            let receiver = &self.receiver;
+            let read = buf.fill_with(|space| match receiver.poll_copy(&self.socket, cx, space) {
+                Poll::Ready(Ok(read)) => (read, Poll::Ready(Ok(read))),
+                other => (0, other),
+            });
+            turn.note(read, cx)
+        });
+        match read.await {
+            Ok(read) => Ok((read, buf)),
+            Err(error) => Err(BufError::new(error, buf, 0)),
+        }
+    }
+
+    pub(crate) async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        Op::new(self.socket.driver(), Send::new(&self.socket, buf, 0)).await
+    }
+
+    #[inline]
+    pub(crate) fn write_all<B: IoBuf>(&self, buf: B) -> impl Future<Output = BufResult<(), B>> {
+        WriteAll::new(&self.socket, buf)
+    }
+}

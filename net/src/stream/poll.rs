@@ -1,0 +1,188 @@
+//! The poll traits over a byte stream: `futures-io`'s, and by feature tokio's and hyper's.
+//!
+//! Reading copies out of the stream's leases. Writing tries at once and waits for room only where
+//! there is none, so what `poll_write` has accepted is with the kernel and `flush` has nothing to
+//! do.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use annulet_runtime::Interest;
+use annulet_runtime::op::{Op, Ready, send_now};
+
+use super::ByteStream;
+
+impl ByteStream {
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut writable = self.writable.borrow_mut();
+        loop {
+            if let Some(wait) = writable.as_mut() {
+                let waited = ready!(Pin::new(wait).poll(cx));
+                *writable = None;
+                waited?;
+            }
+            match send_now(&self.socket, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ready = Ready::new(&self.socket, Interest::Writable)
+                        .ok_or(io::ErrorKind::Unsupported)?;
+                    *writable = Some(Op::new(self.socket.driver(), ready));
+                }
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    pub(crate) fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        space: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.receiver.poll_copy(&self.socket, cx, space)
+    }
+
+    pub(crate) fn shut_write(&self) -> io::Result<()> {
+        match self.socket.shutdown(Shutdown::Write) {
+            // The peer was faster: there is nothing left to shut.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Hands the next bytes, at most `room`, to `put`; none at the end of the stream.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn poll_hand(
+        &self,
+        cx: &mut Context<'_>,
+        room: usize,
+        put: impl FnOnce(&[u8]),
+    ) -> Poll<io::Result<()>> {
+        if room == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(mut lease) = ready!(self.receiver.poll_lease(&self.socket, cx))? {
+            let count = room.min(lease.len());
+            put(&lease[..count]);
+            if count < lease.len() {
+                lease.advance(count);
+                self.receiver.put_back(lease);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Implements the poll traits for a newtype of [`ByteStream`].
+macro_rules! poll_traits {
+    ($Stream:ty) => {
+        impl futures_io::AsyncRead for $Stream {
+            fn poll_read(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                space: &mut [u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                self.0.poll_receive(cx, space)
+            }
+        }
+
+        impl futures_io::AsyncWrite for $Stream {
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                self.0.poll_send(cx, bytes)
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(Ok(()))
+            }
+
+            fn poll_close(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(self.0.shut_write())
+            }
+        }
+
+        #[cfg(feature = "tokio-io")]
+        impl tokio::io::AsyncRead for $Stream {
+            fn poll_read(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                space: &mut tokio::io::ReadBuf<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                let read = std::task::ready!(self.0.poll_receive(cx, space.initialize_unfilled()))?;
+                space.advance(read);
+                std::task::Poll::Ready(Ok(()))
+            }
+        }
+
+        #[cfg(feature = "tokio-io")]
+        impl tokio::io::AsyncWrite for $Stream {
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                self.0.poll_send(cx, bytes)
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(self.0.shut_write())
+            }
+        }
+
+        #[cfg(feature = "hyper")]
+        impl hyper::rt::Read for $Stream {
+            fn poll_read(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                mut space: hyper::rt::ReadBufCursor<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                let room = space.remaining();
+                self.0.poll_hand(cx, room, |bytes| space.put_slice(bytes))
+            }
+        }
+
+        #[cfg(feature = "hyper")]
+        impl hyper::rt::Write for $Stream {
+            fn poll_write(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                self.0.poll_send(cx, bytes)
+            }
+
+            fn poll_flush(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(
+                self: std::pin::Pin<&mut Self>,
+                _cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                std::task::Poll::Ready(self.0.shut_write())
+            }
+        }
+    };
+}
