@@ -56,8 +56,12 @@ impl ByteStream {
         if self.receiver.is_engaged() {
             return self.read_engaged(buf).await;
         }
-        let recv = Recv::new(&self.socket, buf, self.receiver.spill());
-        Op::new(self.socket.driver(), recv).await
+        let room = buf.bytes_total();
+        let drained = &self.receiver.drained;
+        let recv = Recv::new(&self.socket, buf, self.receiver.spill()).after(drained.get());
+        let (read, buf) = Op::new(self.socket.driver(), recv).await?;
+        drained.set(read < room);
+        Ok((read, buf))
     }
 
     async fn read_engaged<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {

@@ -38,12 +38,12 @@ enum Incoming {
 }
 
 impl Incoming {
-    fn new(socket: &Shared<Socket>) -> Self {
+    fn new(socket: &Shared<Socket>, drained: bool) -> Self {
         let driver = socket.driver();
         if driver.has_code(Code::RecvMulti) {
             Self::Many(Multi::new(driver, RecvMulti::new(socket)))
         } else {
-            Self::One(Op::new(driver, RecvLease::new(socket)))
+            Self::One(Op::new(driver, RecvLease::new(socket).after(drained)))
         }
     }
 }
@@ -55,6 +55,8 @@ pub(super) struct Receiver {
     /// Made by the first owned read.
     spill: OnceCell<Rc<Spill>>,
     incoming: RefCell<Incoming>,
+    /// The last receive got less than it had room for, so the next would find nothing yet.
+    pub(super) drained: Cell<bool>,
     ended: Cell<bool>,
     pub(super) turns: Turns,
 }
@@ -113,7 +115,7 @@ impl Receiver {
         loop {
             let received = match &mut *incoming {
                 Incoming::Idle => {
-                    *incoming = Incoming::new(socket);
+                    *incoming = Incoming::new(socket, self.drained.get());
                     continue;
                 }
                 Incoming::Many(multi) => match ready!(multi.poll_next(cx)) {
@@ -126,7 +128,11 @@ impl Receiver {
                 Incoming::One(op) => {
                     let received = ready!(Pin::new(op).poll(cx));
                     *incoming = Incoming::Idle;
-                    received.map(|lease| (!lease.is_empty()).then_some(lease))
+                    received.map(|lease| {
+                        let room = socket.driver().buffer_bytes();
+                        self.drained.set(lease.len() < room);
+                        (!lease.is_empty()).then_some(lease)
+                    })
                 }
             };
             match received {

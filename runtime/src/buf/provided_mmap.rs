@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. The first page-aligned part of the mapping is the table of `buffers` entries of sixteen
-//!    bytes, the rest `buffers × buffer_bytes` of buffers; both lie inside the mapping.
+//!    bytes, the other mapping `buffers × stride` of buffers; both lie inside the mapping.
 //! 2. An entry is written before the tail that publishes it is stored with Release, which pairs
 //!    with the kernel's load.
 
@@ -18,6 +18,16 @@ use io_uring::types::BufRingEntry;
 
 use crate::sys::linux::Mapping;
 
+/// Bytes from one buffer to the next. Buffers of a page each would begin in the same few sets of the
+/// cache, and messages are short: a line between them spreads their beginnings over all sets.
+#[inline]
+const fn stride(buffer_bytes: u32) -> usize {
+    buffer_bytes as usize + LINE_BYTES
+}
+
+/// A line of the cache.
+const LINE_BYTES: usize = 64;
+
 /// Entries and buffers of one pool.
 pub(super) struct Memory {
     entries: Mapping,
@@ -29,7 +39,7 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new(buffers: u16, buffer_bytes: u32) -> io::Result<Self> {
         let entries = Mapping::new(usize::from(buffers) * size_of::<BufRingEntry>())?;
-        let storage = Mapping::new(usize::from(buffers) * buffer_bytes as usize)?;
+        let storage = Mapping::new(usize::from(buffers) * stride(buffer_bytes))?;
         Ok(Self {
             entries,
             storage,
@@ -44,7 +54,7 @@ impl Memory {
         unsafe {
             self.storage
                 .base()
-                .add(usize::from(id) * buffer_bytes as usize)
+                .add(usize::from(id) * stride(buffer_bytes))
         }
     }
 

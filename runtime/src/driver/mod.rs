@@ -200,7 +200,7 @@ pub(crate) const FORKED: &str = "this process was forked from the one that made 
     it can start another program, or make a runtime of its own";
 
 /// Direct attempts that succeed at once in one tick, before an operation yields.
-const ATTEMPTS_PER_TICK: u32 = 128;
+const ATTEMPTS_PER_TICK: u32 = 256;
 
 impl Driver {
     /// Makes the best driver that `config` and this machine allow.
@@ -315,6 +315,12 @@ impl Driver {
     #[inline]
     pub(crate) fn provided(&self) -> &Rc<Provided> {
         self.0.provided.get().expect("made with the driver")
+    }
+
+    /// Bytes that one lease holds at most.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.provided().buffer_bytes()
     }
 
     /// Fills a lease with bytes that are at hand already; `None`, and the waker is left, if no

@@ -138,6 +138,12 @@ pub unsafe trait OpCode: Sized + 'static {
         false
     }
 
+    /// What to wait for before it is attempted, if it is known that it would block: asked once.
+    #[doc(hidden)]
+    fn waits_first(&mut self) -> Option<Interest> {
+        None
+    }
+
     /// One non-blocking attempt.
     #[doc(hidden)]
     fn attempt(&mut self) -> Attempt {
@@ -296,6 +302,11 @@ impl<T: OpCode> Op<T> {
         let State::Idle(payload) = &mut self.state else {
             return None;
         };
+        if route == Route::Attempt
+            && let Some(interest) = payload.waits_first()
+        {
+            return self.wait_for(interest, cx);
+        }
         let may = self.driver.attempt(self.put_off);
         self.put_off = !may;
         if !may {
@@ -305,18 +316,24 @@ impl<T: OpCode> Op<T> {
         }
         match payload.attempt() {
             Attempt::Done(result) => Some(self.complete_here(Completion::from_io(result))),
-            Attempt::Blocked(interest) if route == Route::Attempt => {
-                let ready = payload.wait(interest)?;
-                Some(match Wait::begin(&self.driver, ready, cx) {
-                    Ok(wait) => {
-                        self.state = State::Waiting(self.take_payload(), wait);
-                        Poll::Pending
-                    }
-                    Err(refused) => self.complete_here(refused),
-                })
-            }
+            Attempt::Blocked(interest) if route == Route::Attempt => self.wait_for(interest, cx),
             Attempt::Blocked(_) | Attempt::Refused => None,
         }
+    }
+
+    /// Waits before the next attempt; `None` if that cannot be waited for.
+    fn wait_for(&mut self, interest: Interest, cx: &Context<'_>) -> Option<Poll<T::Output>> {
+        let State::Idle(payload) = &mut self.state else {
+            return None;
+        };
+        let ready = payload.wait(interest)?;
+        Some(match Wait::begin(&self.driver, ready, cx) {
+            Ok(wait) => {
+                self.state = State::Waiting(self.take_payload(), wait);
+                Poll::Pending
+            }
+            Err(refused) => self.complete_here(refused),
+        })
     }
 
     #[inline]

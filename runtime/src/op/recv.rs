@@ -101,6 +101,8 @@ pub struct Recv<B> {
     buf: B,
     spill: Rc<Spill>,
     begun: bool,
+    /// Nothing was there when somebody last looked: waits before it tries.
+    drained: bool,
 }
 
 impl<B: IoBufMut> Recv<B> {
@@ -112,7 +114,16 @@ impl<B: IoBufMut> Recv<B> {
             buf,
             spill: Rc::clone(spill),
             begun: false,
+            drained: false,
         }
+    }
+
+    /// Says whether the last receive has left the socket empty: then this one waits before it
+    /// tries.
+    #[must_use]
+    pub fn after(mut self, drained: bool) -> Self {
+        self.drained = drained;
+        self
     }
 }
 
@@ -136,6 +147,10 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
         io_uring::opcode::Recv::new(fd, self.buf.stable_mut_ptr(), len)
             .build()
             .into()
+    }
+
+    fn waits_first(&mut self) -> Option<Interest> {
+        std::mem::take(&mut self.drained).then_some(Interest::Readable)
     }
 
     fn attempt(&mut self) -> Attempt {
@@ -186,6 +201,8 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
 pub struct RecvLease {
     socket: Shared<Socket>,
     lease: Option<Lease>,
+    /// Nothing was there when somebody last looked: waits before it tries.
+    drained: bool,
     /// No buffer was free.
     dry: bool,
 }
@@ -198,8 +215,17 @@ impl RecvLease {
         Self {
             socket: socket.clone(),
             lease: None,
+            drained: false,
             dry: false,
         }
+    }
+
+    /// Says whether the last receive has left the socket empty: then this one waits before it
+    /// tries.
+    #[must_use]
+    pub fn after(mut self, drained: bool) -> Self {
+        self.drained = drained;
+        self
     }
 
     fn receive(&mut self) -> io::Result<usize> {
@@ -237,6 +263,10 @@ unsafe impl OpCode for RecvLease {
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
         unreachable!("where the ring receives into provided buffers, `RecvMulti` is used")
+    }
+
+    fn waits_first(&mut self) -> Option<Interest> {
+        std::mem::take(&mut self.drained).then_some(Interest::Readable)
     }
 
     fn attempt(&mut self) -> Attempt {

@@ -1,9 +1,12 @@
 //! Readiness backend: epoll, kqueue or IOCP through the `polling` crate.
 //!
-//! An operation first tries for itself, and only after "would block" asks to be told when its
-//! source may be ready. So nothing is lost between the two: what arrives after the failed try is an
-//! event of its own. Where the system can, a source is registered once, for both directions and on
-//! edges; else each wait arms it anew. Spurious wakes are allowed, the operation just tries again.
+//! An operation tries for itself, and asks to be told when its source may be ready. Where the
+//! system can, a source stays registered between waits, on levels: what is there is reported in each
+//! turn, whether it came before somebody asked or after. So a wait costs no system call while its
+//! source is registered already, and nothing is lost between a try and a wait. An event that nobody
+//! waits for takes its direction out of the registration, lest it come again in each turn, and the
+//! last direction takes the source out. Elsewhere each wait arms its source anew. Spurious wakes are
+//! allowed, the operation just tries again.
 //!
 //! # Invariants
 //!
@@ -16,6 +19,7 @@
 )]
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -27,8 +31,9 @@ use super::slots::{Completion, SlotId};
 use super::{Interest, Sink};
 use crate::sys::RawSource;
 
-/// Events taken in one wait.
-const EVENTS_MAX: usize = 1024;
+/// Events taken in one wait: as many as a turn of the loop can deal with. The system keeps the rest,
+/// and goes round among them; what a task has not got round to would only be reported again.
+const EVENTS_MAX: usize = 64;
 
 /// Wakes the thread in [`Poll::park`].
 #[derive(Debug)]
@@ -44,19 +49,95 @@ impl Doorbell {
     }
 }
 
-/// Who waits for one source.
+/// Who waits for one source, and what it is registered for.
 #[derive(Default)]
 struct Watched {
-    readable: Vec<SlotId>,
-    writable: Vec<SlotId>,
+    readable: Direction,
+    writable: Direction,
 }
+
+#[derive(Default)]
+struct Direction {
+    waiting: Vec<SlotId>,
+    armed: bool,
+    /// The last event found nobody waiting.
+    unheeded: bool,
+}
+
+impl Watched {
+    fn of(&mut self, interest: Interest) -> &mut Direction {
+        match interest {
+            Interest::Readable => &mut self.readable,
+            Interest::Writable => &mut self.writable,
+        }
+    }
+
+    fn is_waited_for(&self) -> bool {
+        !(self.readable.waiting.is_empty() && self.writable.waiting.is_empty())
+    }
+
+    fn event(&self, source: RawSource) -> Event {
+        Event::new(key_of(source), self.readable.armed, self.writable.armed)
+    }
+}
+
+impl Direction {
+    /// An event for it has come: wakes all who wait. Whether it had to be disarmed, as nobody did,
+    /// and nobody had the time before.
+    fn fire(&mut self, sink: &mut Sink<'_>) -> bool {
+        if self.waiting.is_empty() {
+            let again = std::mem::replace(&mut self.unheeded, true);
+            return again && std::mem::take(&mut self.armed);
+        }
+        self.unheeded = false;
+        for id in self.waiting.drain(..) {
+            let ready = Completion {
+                result: 1,
+                flags: 0,
+            };
+            sink.deliver(id, ready, false);
+        }
+        false
+    }
+}
+
+/// Spreads small integers; descriptors are not an attacker's to choose.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(MULTIPLIER);
+        }
+    }
+
+    fn write_i32(&mut self, number: i32) {
+        self.0 = u64::from(number.cast_unsigned()).wrapping_mul(MULTIPLIER);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(MULTIPLIER);
+    }
+}
+
+/// 2^64 divided by the golden ratio, after Knuth.
+const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The backend.
 pub(crate) struct Poll {
     doorbell: Arc<Doorbell>,
     events: Events,
-    watched: HashMap<RawSource, Watched>,
+    watched: HashMap<RawSource, Watched, BuildHasherDefault<Spread>>,
+    /// By slot, what it waits for.
+    waits: Vec<Option<(RawSource, Interest)>>,
     mode: PollMode,
+    /// Sources whose registration is to change; empty between turns.
+    changed: Vec<RawSource>,
     /// Slots that complete at the next reap without an event.
     ready: Vec<(SlotId, Completion)>,
 }
@@ -64,8 +145,8 @@ pub(crate) struct Poll {
 impl Poll {
     pub(super) fn open() -> io::Result<Self> {
         let poller = Poller::new()?;
-        let mode = if poller.supports_edge() {
-            PollMode::Edge
+        let mode = if poller.supports_level() {
+            PollMode::Level
         } else {
             PollMode::Oneshot
         };
@@ -73,8 +154,10 @@ impl Poll {
         Ok(Self {
             doorbell: Arc::new(Doorbell { poller }),
             events: Events::with_capacity(capacity),
-            watched: HashMap::new(),
+            watched: HashMap::default(),
+            waits: Vec::new(),
             mode,
+            changed: Vec::new(),
             ready: Vec::new(),
         })
     }
@@ -92,49 +175,49 @@ impl Poll {
     ) -> io::Result<()> {
         let known = self.watched.contains_key(&source);
         let watched = self.watched.entry(source).or_default();
-        match interest {
-            Interest::Readable => watched.readable.push(id),
-            Interest::Writable => watched.writable.push(id),
-        }
-        let key = key_of(source);
-        let event = match self.mode {
-            PollMode::Edge => Event::all(key),
-            _ => Event::new(
-                key,
-                !watched.readable.is_empty(),
-                !watched.writable.is_empty(),
-            ),
-        };
-        let poller = &self.doorbell.poller;
-        let result = match (known, self.mode) {
-            (true, PollMode::Edge) => Ok(()),
-            (true, mode) => poller.modify_with_mode(borrow(source), event, mode),
-            // SAFETY: the source is deleted from the poller before it is closed (Invariant 1).
-            (false, mode) => unsafe { poller.add_with_mode(source, event, mode) },
-        };
-        if result.is_err() {
-            self.unwatch(id);
-            if !known {
-                self.watched.remove(&source);
+        let direction = watched.of(interest);
+        let armed = std::mem::replace(&mut direction.armed, true);
+        let registered = if armed {
+            Ok(())
+        } else {
+            let event = watched.event(source);
+            let poller = &self.doorbell.poller;
+            if known {
+                poller.modify_with_mode(borrow(source), event, self.mode)
+            } else {
+                // SAFETY: the source is deleted from the poller before it is closed (Invariant 1).
+                unsafe { poller.add_with_mode(source, event, self.mode) }
             }
+        };
+        match registered {
+            Ok(()) => {
+                watched.of(interest).waiting.push(id);
+                if self.waits.len() <= id.index() {
+                    self.waits.resize(id.index() + 1, None);
+                }
+                self.waits[id.index()] = Some((source, interest));
+            }
+            Err(_) if known => watched.of(interest).armed = false,
+            Err(_) => drop(self.watched.remove(&source)),
         }
-        result
+        registered
     }
 
-    /// Removes a slot from every list of waiters.
+    /// Removes a slot from those who wait; false if it is not among them.
     fn unwatch(&mut self, id: SlotId) -> bool {
-        let mut found = false;
-        for watched in self.watched.values_mut() {
-            for list in [&mut watched.readable, &mut watched.writable] {
-                let before = list.len();
-                list.retain(|waiting| *waiting != id);
-                found |= list.len() != before;
-            }
-            if found {
-                break;
-            }
+        let wait = self.waits.get_mut(id.index()).and_then(Option::take);
+        let Some((source, interest)) = wait else {
+            return false;
+        };
+        let Some(watched) = self.watched.get_mut(&source) else {
+            return false;
+        };
+        let waiting = &mut watched.of(interest).waiting;
+        let place = waiting.iter().position(|&other| other == id);
+        if let Some(place) = place {
+            waiting.swap_remove(place);
         }
-        found
+        place.is_some()
     }
 
     /// The source is about to be closed.
@@ -190,58 +273,57 @@ impl Poll {
         for (id, completion) in self.ready.drain(..) {
             sink.deliver(id, completion, false);
         }
-        let mut rearm = Vec::new();
         for event in self.events.iter() {
             let source = source_of(event.key);
             let Some(watched) = self.watched.get_mut(&source) else {
                 continue;
             };
+            if self.mode == PollMode::Oneshot {
+                // The system has disarmed it; who goes on waiting is armed again below.
+                watched.readable.armed = false;
+                watched.writable.armed = false;
+            }
             let failed = event.is_err() == Some(true);
+            let mut changed = false;
             if event.readable || failed {
-                complete_all(&mut watched.readable, sink);
+                changed |= watched.readable.fire(sink);
             }
             if event.writable || failed {
-                complete_all(&mut watched.writable, sink);
+                changed |= watched.writable.fire(sink);
             }
-            if self.mode != PollMode::Edge
-                && !(watched.readable.is_empty() && watched.writable.is_empty())
-            {
-                rearm.push(source);
+            if self.mode == PollMode::Oneshot {
+                changed = watched.is_waited_for();
+            }
+            if changed {
+                self.changed.push(source);
             }
         }
-        for source in rearm {
-            let watched = &self.watched[&source];
-            let event = Event::new(
-                key_of(source),
-                !watched.readable.is_empty(),
-                !watched.writable.is_empty(),
-            );
-            let mode = self.mode;
-            if self
-                .doorbell
-                .poller
-                .modify_with_mode(borrow(source), event, mode)
-                .is_err()
-            {
-                // The waiters try again and meet the error themselves.
-                let watched = self.watched.entry(source).or_default();
-                complete_all(&mut watched.readable, sink);
-                complete_all(&mut watched.writable, sink);
-            }
+        while let Some(source) = self.changed.pop() {
+            self.register(source, sink);
         }
     }
-}
 
-fn complete_all(waiting: &mut Vec<SlotId>, sink: &mut Sink<'_>) {
-    for id in waiting.drain(..) {
-        sink.deliver(
-            id,
-            Completion {
-                result: 1,
-                flags: 0,
-            },
-            false,
-        );
+    /// Brings the registration of a source in line with who waits for it.
+    fn register(&mut self, source: RawSource, sink: &mut Sink<'_>) {
+        let Some(watched) = self.watched.get_mut(&source) else {
+            return;
+        };
+        for direction in [&mut watched.readable, &mut watched.writable] {
+            direction.armed |= !direction.waiting.is_empty();
+        }
+        let poller = &self.doorbell.poller;
+        if !watched.readable.armed && !watched.writable.armed && self.mode == PollMode::Level {
+            // Not for nothing only: a hang-up is reported to who asks for nothing, too.
+            let _gone = poller.delete(borrow(source));
+            self.watched.remove(&source);
+            return;
+        }
+        let modified = poller.modify_with_mode(borrow(source), watched.event(source), self.mode);
+        if modified.is_err() {
+            // The waiters try again and meet the error themselves.
+            watched.readable.fire(sink);
+            watched.writable.fire(sink);
+        }
     }
 }
 
