@@ -28,8 +28,8 @@ fn window() -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The runtime to be watched: a listener with an accept under way, a stream with a receive, a timer
-/// in the far future, a listener for signals, a task that never ends; after some traffic, so that
+/// The runtime to be watched: a listener with an accept under way, a stream with a receive, streams
+/// that nobody reads, a timer in the far future, a listener for signals, a task that never ends; after some traffic, so that
 /// it has spun and slept.
 fn be_idle(spin: Duration) {
     let runtime = Builder::new().spin(spin).build().expect("a runtime");
@@ -51,6 +51,7 @@ fn be_idle(spin: Duration) {
             client.write_all(b"ping").await.expect("sent");
             client.recv().await.expect("received");
         }
+        let kept = neglected().await.expect("two connections");
         sleep(Duration::from_millis(2)).await;
         annulet::spawn(sleep(Duration::from_secs(3600)));
         let asked = annulet::signal::shutdown().expect("a handler");
@@ -58,8 +59,31 @@ fn be_idle(spin: Duration) {
         say_ready();
         // For ever: the parent ends us.
         let _never = echo.await;
-        drop(client);
+        drop((client, kept));
     });
+}
+
+/// Streams that have something to say to nobody: one with bytes that are not read, after some were,
+/// and one whose peer has gone.
+async fn neglected() -> std::io::Result<Vec<TcpStream>> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let mut kept = Vec::new();
+    for hangs_up in [false, true] {
+        let far = TcpStream::connect(listener.local_addr()?).await?;
+        let (near, _) = listener.accept().await?;
+        for _ in 0..3 {
+            far.write_all(b"read".to_vec()).await?;
+            near.recv().await?;
+        }
+        let waited = annulet::time::timeout(Duration::from_millis(1), near.recv()).await;
+        assert!(waited.is_err(), "nothing was sent");
+        far.write_all(b"not read".to_vec()).await?;
+        kept.push(near);
+        if !hangs_up {
+            kept.push(far);
+        }
+    }
+    Ok(kept)
 }
 
 #[expect(clippy::print_stdout, reason = "the child's answer to its parent")]
