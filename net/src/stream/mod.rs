@@ -9,6 +9,7 @@
 mod methods;
 #[macro_use]
 mod poll;
+mod flow;
 mod receive;
 mod write;
 
@@ -53,14 +54,29 @@ impl ByteStream {
         if buf.bytes_total() == 0 {
             return Err(BufError::no_room(buf));
         }
-        if self.receiver.is_engaged() {
-            return self.read_engaged(buf).await;
-        }
         let room = buf.bytes_total();
-        let drained = &self.receiver.drained;
-        let recv = Recv::new(&self.socket, buf, self.receiver.spill()).after(drained.get());
-        let (read, buf) = Op::new(self.socket.driver(), recv).await?;
-        drained.set(read < room);
+        let receiver = &self.receiver;
+        if receiver.is_engaged() {
+            if !receiver.goes_direct(room) {
+                return self.read_engaged(buf).await;
+            }
+            let turn = receiver.turns.join();
+            match poll_fn(|cx| turn.note(receiver.poll_left_over(&self.socket, cx), cx)).await {
+                None => {}
+                Some(Ok(lease)) => {
+                    // At the end there is none, and the next look finds that again.
+                    if let Some(lease) = lease {
+                        receiver.put_back(lease);
+                    }
+                    return self.read_engaged(buf).await;
+                }
+                Some(Err(error)) => return Err(BufError::new(error, buf, 0)),
+            }
+        }
+        let driver = self.socket.driver();
+        let recv = Recv::new(&self.socket, buf, receiver.spill()).after(receiver.drained.get());
+        let (read, buf) = Op::new(driver, recv).await?;
+        receiver.note_read(read, room, driver);
         Ok((read, buf))
     }
 

@@ -61,16 +61,54 @@ impl ByteStream {
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
-        if let Some(mut lease) = ready!(self.receiver.poll_lease(&self.socket, cx))? {
+        let lease = if self.receiver.goes_direct(room) {
+            match ready!(self.receiver.poll_left_over(&self.socket, cx)) {
+                Some(lease) => lease,
+                None => return self.poll_hand_direct(cx, room, put),
+            }
+        } else {
+            ready!(self.receiver.poll_lease(&self.socket, cx))
+        };
+        if let Some(mut lease) = lease? {
             let count = room.min(lease.len());
             put(&lease[..count]);
             if count < lease.len() {
                 lease.advance(count);
                 self.receiver.put_back(lease);
+            } else {
+                self.receiver.note_lease(count, self.socket.driver());
             }
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Receives into memory of the thread's, as the reader's cannot be lent in safe code.
+    #[cfg(feature = "hyper")]
+    fn poll_hand_direct(
+        &self,
+        cx: &mut Context<'_>,
+        room: usize,
+        put: impl FnOnce(&[u8]),
+    ) -> Poll<io::Result<()>> {
+        let mut scratch = SCRATCH.take();
+        scratch.resize(SCRATCH_BYTES, 0);
+        let space = &mut scratch[..room.min(SCRATCH_BYTES)];
+        let read = self.receiver.poll_direct(&self.socket, cx, space);
+        if let Poll::Ready(Ok(read)) = read {
+            put(&space[..read]);
+        }
+        SCRATCH.set(scratch);
+        read.map_ok(drop)
+    }
+}
+
+/// What one direct receive for a reader of hyper's brings at most.
+#[cfg(feature = "hyper")]
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+#[cfg(feature = "hyper")]
+thread_local! {
+    static SCRATCH: std::cell::Cell<Vec<u8>> = const { std::cell::Cell::new(Vec::new()) };
 }
 
 /// Implements the poll traits for a newtype of [`ByteStream`].

@@ -5,10 +5,20 @@
 //! kernel no other may start, and the next reader waits for it; so the order of bytes is kept
 //! whatever is dropped.
 //!
-//! Where the kernel can, reading by leases arms one multishot receive per stream, which stays armed
-//! between reads. Once armed, owned reads copy out of its leases as well. It ends by itself when
-//! the buffers of the shard run out or the reader lags, and is armed again when one comes back or
-//! the reader has caught up.
+//! # Two roads
+//!
+//! **Leases.** Where the kernel can, one multishot receive per stream stays armed between reads and
+//! fills buffers of the shard's; readers with room of their own copy out of them. It ends by itself
+//! when the buffers run out or the reader lags, and is armed again when one comes back or the
+//! reader has caught up. Best for messages that fit a buffer: one request serves them all, and an
+//! idle connection holds no memory.
+//!
+//! **Direct.** Large messages come in pieces of a buffer each that way, and are copied once more. So
+//! when leases keep coming full and the reader has much room, the multishot receive is stopped, what
+//! it had brought is read, and from then on the bytes go straight to the reader: an owned read asks
+//! the kernel for them, a polled one receives what is there and waits for readiness when nothing
+//! is. Short reads lead back. The roads change only between reads with nothing in between, so the
+//! order of bytes is kept.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -18,12 +28,16 @@ use std::task::{Context, Poll, Waker, ready};
 
 use annulet_runtime::buf::Lease;
 use annulet_runtime::op::{
-    Multi, Op, RecvLease, RecvMulti, Shared, Spill, is_cancelled, lacks_buffers,
+    Direct, Multi, Op, Ready, RecvLease, RecvMulti, Shared, Spill, is_cancelled, lacks_buffers,
 };
-use annulet_runtime::{Code, Driver};
+use annulet_runtime::{Code, Driver, Interest};
 use socket2::Socket;
 
+use super::flow::Flow;
 use crate::turns::Turns;
+
+/// Room from which on a reader may have large messages straight from the kernel.
+const DIRECT_BYTES_MIN: usize = 16 * 1024;
 
 /// What the kernel has been asked for.
 #[derive(Debug, Default)]
@@ -35,6 +49,8 @@ enum Incoming {
     Many(Multi<RecvMulti>),
     /// What comes next.
     One(Op<RecvLease>),
+    /// To say when there is something.
+    Readable(Op<Ready>),
 }
 
 impl Incoming {
@@ -58,6 +74,8 @@ pub(super) struct Receiver {
     /// The last receive got less than it had room for, so the next would find nothing yet.
     pub(super) drained: Cell<bool>,
     ended: Cell<bool>,
+    flow: Flow,
+    direct: Direct,
     pub(super) turns: Turns,
 }
 
@@ -84,8 +102,25 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
+        if let Some(kept) = ready!(self.poll_kept(socket, cx)) {
+            return Poll::Ready(kept);
+        }
+        let received = self.poll_incoming(socket, cx);
+        if let Poll::Ready(Ok(None)) = received {
+            self.ended.set(true);
+        }
+        received
+    }
+
+    /// What has been received for earlier readers, the end included; `None` if the kernel has the
+    /// next bytes.
+    fn poll_kept(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<io::Result<Option<Lease>>>> {
         if let Some(lease) = self.begun.borrow_mut().take() {
-            return Poll::Ready(Ok(Some(lease)));
+            return Poll::Ready(Some(Ok(Some(lease))));
         }
         if let Some(spill) = self.spill.get() {
             if spill.is_busy() {
@@ -93,17 +128,10 @@ impl Receiver {
                 return Poll::Pending;
             }
             if !spill.is_empty() {
-                return poll_spilled(spill, socket.driver(), cx.waker());
+                return poll_spilled(spill, socket.driver(), cx.waker()).map(Some);
             }
         }
-        if self.ended.get() {
-            return Poll::Ready(Ok(None));
-        }
-        let received = self.poll_incoming(socket, cx);
-        if let Poll::Ready(Ok(None)) = received {
-            self.ended.set(true);
-        }
-        received
+        Poll::Ready(self.ended.get().then_some(Ok(None)))
     }
 
     fn poll_incoming(
@@ -114,7 +142,7 @@ impl Receiver {
         let mut incoming = self.incoming.borrow_mut();
         loop {
             let received = match &mut *incoming {
-                Incoming::Idle => {
+                Incoming::Idle | Incoming::Readable(_) => {
                     *incoming = Incoming::new(socket, self.drained.get());
                     continue;
                 }
@@ -148,7 +176,61 @@ impl Receiver {
         }
     }
 
-    /// Copies the next bytes into `space`; zero at the end of the stream.
+    /// Whether a reader with so much room should have its bytes straight from the kernel.
+    pub(super) fn goes_direct(&self, room: usize) -> bool {
+        self.flow.is_large() && room >= DIRECT_BYTES_MIN
+    }
+
+    /// Leaves the road of leases: what is left on it, the end included, or `None` once the kernel
+    /// has been asked for nothing and the next bytes are with it.
+    pub(super) fn poll_left_over(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Option<Lease>>>> {
+        if let Some(kept) = ready!(self.poll_kept(socket, cx)) {
+            return Poll::Ready(Some(kept));
+        }
+        let mut incoming = self.incoming.borrow_mut();
+        // One receive by attempts has received nothing as long as it is not ready.
+        if let Incoming::Many(multi) = &mut *incoming {
+            multi.disarm();
+            let last = match ready!(multi.poll_next(cx)) {
+                Ok(item) => return Poll::Ready(Some(self.noted(item))),
+                Err(last) => last,
+            };
+            *incoming = Incoming::Idle;
+            match last {
+                Err(error) if lacks_buffers(&error) || is_cancelled(&error) => {}
+                last => return Poll::Ready(Some(self.noted(last))),
+            }
+        } else if let Incoming::One(_) = &*incoming {
+            *incoming = Incoming::Idle;
+        }
+        Poll::Ready(None)
+    }
+
+    /// Passes on what came last, and remembers the end.
+    fn noted(&self, received: io::Result<Option<Lease>>) -> io::Result<Option<Lease>> {
+        if let Ok(None) = received {
+            self.ended.set(true);
+        }
+        received
+    }
+
+    /// What an owned read of the kernel's has brought.
+    pub(super) fn note_read(&self, read: usize, room: usize, driver: &Driver) {
+        self.drained.set(read < room);
+        self.flow.note(read, driver.buffer_bytes());
+    }
+
+    /// A lease has been read to its end, by a reader with room of its own.
+    #[inline]
+    pub(super) fn note_lease(&self, bytes: usize, driver: &Driver) {
+        self.flow.note(bytes, driver.buffer_bytes());
+    }
+
+    /// Copies the next bytes into `space`, or has them put there; zero at the end of the stream.
     pub(super) fn poll_copy(
         &self,
         socket: &Shared<Socket>,
@@ -158,7 +240,15 @@ impl Receiver {
         if space.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let Some(mut lease) = ready!(self.poll_lease(socket, cx))? else {
+        let lease = if self.goes_direct(space.len()) {
+            match ready!(self.poll_left_over(socket, cx)) {
+                Some(lease) => lease,
+                None => return self.poll_direct(socket, cx, space),
+            }
+        } else {
+            ready!(self.poll_lease(socket, cx))
+        };
+        let Some(mut lease) = lease? else {
             return Poll::Ready(Ok(0));
         };
         let count = space.len().min(lease.len());
@@ -166,8 +256,49 @@ impl Receiver {
         if count < lease.len() {
             lease.advance(count);
             self.put_back(lease);
+        } else {
+            self.note_lease(count, socket.driver());
         }
         Poll::Ready(Ok(count))
+    }
+
+    /// Receives straight into `space`; zero at the end of the stream.
+    pub(super) fn poll_direct(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+        space: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if self.drained.get() {
+                ready!(self.poll_readable(socket, cx))?;
+            }
+            match ready!(self.direct.poll_recv(socket, cx, space)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained.set(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(read) => {
+                    self.ended.set(read == 0);
+                    self.note_read(read, space.len(), socket.driver());
+                    return Poll::Ready(Ok(read));
+                }
+            }
+        }
+    }
+
+    fn poll_readable(&self, socket: &Shared<Socket>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut incoming = self.incoming.borrow_mut();
+        if !matches!(*incoming, Incoming::Readable(_)) {
+            let ready = Ready::new(socket, Interest::Readable).ok_or(io::ErrorKind::Unsupported)?;
+            *incoming = Incoming::Readable(Op::new(socket.driver(), ready));
+        }
+        let Incoming::Readable(wait) = &mut *incoming else {
+            unreachable!("made above");
+        };
+        let waited = ready!(Pin::new(wait).poll(cx));
+        *incoming = Incoming::Idle;
+        self.drained.set(false);
+        Poll::Ready(waited)
     }
 
     /// Keeps what a reader has left of a lease for the next.

@@ -33,6 +33,7 @@
 mod accept;
 mod arrived;
 mod connect;
+mod direct;
 mod file;
 mod multi;
 mod nop;
@@ -53,6 +54,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;
+pub use direct::Direct;
 pub use file::{Fsync, ReadAt, Truncate, WriteAt};
 pub use multi::{Multi, MultiCode};
 pub use nop::Nop;
