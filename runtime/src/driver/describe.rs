@@ -17,6 +17,7 @@ impl Feature {
             Self::NoIowait => "6.15",
             Self::Multishot | Self::BufRing => "5.19",
             Self::ReadNowait => "4.14",
+            Self::PollFirst => "5.19",
         }
     }
 
@@ -35,6 +36,7 @@ impl Feature {
             Self::BufRing => "a receive waits for readiness first, and then copies by a call",
             Self::MsgRing => "a shard wakes another through an eventfd",
             Self::ReadNowait => "a cached read goes through the ring like any other",
+            Self::PollFirst => "a receive looks in vain before it waits",
         }
     }
 }

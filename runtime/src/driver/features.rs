@@ -107,6 +107,8 @@ named! {
         MsgRing = "msg_ring",
         /// Reads that try the page cache first (`RWF_NOWAIT`).
         ReadNowait = "read_nowait",
+        /// Receives that wait before they try (5.19).
+        PollFirst = "poll_first",
     }
 }
 

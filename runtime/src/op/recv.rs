@@ -32,7 +32,7 @@ use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
-use crate::driver::{Code, Completion, Flow, Interest};
+use crate::driver::{Code, Completion, Feature, Flow, Interest};
 use crate::sys::{self, RawSource};
 use crate::wakers::Wakers;
 
@@ -144,9 +144,12 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
         self.spill.begin();
         let fd = io_uring::types::Fd(self.socket.as_raw_fd());
         let len = crate::buf::request_len(self.buf.bytes_total());
-        io_uring::opcode::Recv::new(fd, self.buf.stable_mut_ptr(), len)
-            .build()
-            .into()
+        let recv = io_uring::opcode::Recv::new(fd, self.buf.stable_mut_ptr(), len).build();
+        let recv = Sqe::from(recv);
+        if self.drained && self.socket.driver().has(Feature::PollFirst) {
+            return recv.poll_first();
+        }
+        recv
     }
 
     fn waits_first(&mut self) -> Option<Interest> {

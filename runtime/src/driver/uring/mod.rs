@@ -16,6 +16,7 @@ mod ring;
 mod setup;
 #[cfg(test)]
 mod sim;
+mod sqe;
 mod wake;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ pub(crate) use ring::{Cqe, Kernel, Ring};
 pub(crate) use sim::Active;
 #[cfg(test)]
 use sim::active;
+pub(crate) use sqe::Sqe;
 pub(crate) use wake::{Doorbell, EnterGuard};
 
 /// The kernel that drivers run on: the real one, and in the tests of this crate alone the choice
@@ -48,16 +50,6 @@ pub(crate) type Active = Ring;
 #[cfg(not(test))]
 fn active(ring: Ring) -> Active {
     ring
-}
-
-/// One submission queue entry.
-#[derive(Clone, Debug)]
-pub(crate) struct Sqe(pub(crate) io_uring::squeue::Entry);
-
-impl From<io_uring::squeue::Entry> for Sqe {
-    fn from(entry: io_uring::squeue::Entry) -> Self {
-        Self(entry)
-    }
 }
 
 /// Whom a completion is for.

@@ -146,6 +146,7 @@ fn find() -> io::Result<Probed> {
     note(Feature::BufRing, test.buf_ring());
     note(Feature::MsgRing, test.message());
     note(Feature::ReadNowait, Ok(()));
+    note(Feature::PollFirst, test.poll_first());
     probed.features = opcodes(&test.ring, probed.features).map_err(|error| explain(&error))?;
     Ok(probed)
 }
@@ -297,6 +298,19 @@ impl Test {
             return Err(io::Error::other("a receive took no provided buffer"));
         }
         ended.map(drop)
+    }
+
+    /// Receives what is there by an entry that waits first.
+    fn poll_first(&mut self) -> io::Result<()> {
+        let (mut near, far) = UnixStream::pair()?;
+        near.write_all(b"a")?;
+        let mut space = [0; 8];
+        let receive = opcode::Recv::new(types::Fd(far.as_raw_fd()), space.as_mut_ptr(), 8).build();
+        let got = self.run(&[Sqe(receive).poll_first().0], 1)?;
+        match answered(got.first())? {
+            1 => Ok(()),
+            other => Err(io::Error::other(format!("{other} bytes for one"))),
+        }
     }
 
     /// Sends itself a message.
