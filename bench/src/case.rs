@@ -2,9 +2,8 @@
 //!
 //! A [`Case`] is a name and a piece of [`Work`]; the work says everything a contender must know to
 //! do it, so a child process rebuilds a case from its name alone. A [`Contender`] does work its own
-//! way. It never measures itself: echo servers publish counters through
-//! [`Control`] and are measured from outside, everything else reports
-//! each operation to a [`Recorder`].
+//! way. It never measures itself: servers publish counters through [`Control`] and are measured
+//! from outside, everything else reports each operation to a [`Recorder`].
 
 use std::fs::File;
 use std::io;
@@ -28,6 +27,10 @@ pub struct Case {
 pub enum Work {
     /// Send back what TCP connections send.
     Echo(Echo),
+    /// Answer HTTP/1.1 requests.
+    Http(Http),
+    /// Hold connections on which nothing happens any more.
+    Idle(Idle),
     /// Read random 4 KiB blocks of a file.
     FileRead(FileRead),
     /// Start many sleeps at once and wait for all.
@@ -59,6 +62,54 @@ pub struct Echo {
     pub pipeline: u32,
     /// How the load generator behaves.
     pub client: Client,
+    /// What the server reads and writes with, if its runtime offers a choice.
+    pub api: Api,
+}
+
+/// What a server reads and writes its connections with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// Whatever serves best.
+    Best,
+    /// `AsyncRead` and `AsyncWrite`, as every library that knows no runtime does.
+    PollTraits,
+}
+
+/// An HTTP case: the load on the server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// Connections, all kept alive from start to end.
+    pub connections: u32,
+    /// Bytes of a request's body: none makes it a GET, else it is a POST.
+    pub body_bytes: usize,
+    /// How the load generator behaves.
+    pub client: Client,
+}
+
+/// What each HTTP request is answered with.
+pub const HTTP_ANSWER: &[u8] = b"Hello, world!\n";
+
+/// A case of connections that are idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// Connections, all open at once.
+    pub connections: u32,
+    /// Bytes that each has sent and got back before it fell idle.
+    pub message_bytes: usize,
+}
+
+impl Idle {
+    /// The echo server that holds the connections: one of them at a time is busy.
+    #[must_use]
+    pub const fn echo(&self) -> Echo {
+        Echo {
+            connections: 1,
+            message_bytes: self.message_bytes,
+            pipeline: 1,
+            client: Client::Spinning,
+            api: Api::Best,
+        }
+    }
 }
 
 /// How the load generator behaves.
@@ -161,11 +212,15 @@ pub struct Memory {
 pub enum Basis {
     /// CPU time per operation: for I/O, where waiting is free and the rate depends on the load.
     CpuPerOperation,
+    /// The same, shown as operations per second of CPU time as well: what one CPU can serve.
+    PerCpuSecond,
     /// Elapsed time per operation: where the contender does nothing but the work.
     TimePerOperation,
     /// Median latency: where two sides wait for each other, so that whatever else the machine does
     /// to either falls on the mean.
     MedianLatency,
+    /// Memory per connection or task, which alone counts then.
+    Memory,
 }
 
 /// A group of cases, printed as one table.
@@ -186,7 +241,14 @@ impl Work {
     #[must_use]
     pub const fn family(&self) -> Family {
         let (name, operation, latency, basis) = match self {
-            Self::Echo(_) => ("echo", "request", Some("latency"), Basis::CpuPerOperation),
+            Self::Echo(echo) => {
+                let name = match echo.api {
+                    Api::Best => "echo",
+                    Api::PollTraits => "poll_traits",
+                };
+                (name, "request", Some("latency"), Basis::CpuPerOperation)
+            }
+            Self::Http(_) => ("http", "request", Some("latency"), Basis::PerCpuSecond),
             Self::FileRead(_) => ("file_read", "read", Some("latency"), Basis::CpuPerOperation),
             Self::Timers(_) => ("timers", "timer", Some("lateness"), Basis::CpuPerOperation),
             Self::Spawn(_) => ("spawn", "task", None, Basis::TimePerOperation),
@@ -199,7 +261,7 @@ impl Work {
                 Basis::MedianLatency,
             ),
             Self::Blocking(_) => ("blocking", "call", None, Basis::TimePerOperation),
-            Self::Memory(_) => ("memory", "task", None, Basis::TimePerOperation),
+            Self::Memory(_) | Self::Idle(_) => ("memory", "task", None, Basis::Memory),
             Self::Channel(_) => ("channel", "message", None, Basis::TimePerOperation),
         };
         Family {
@@ -227,6 +289,17 @@ pub struct FileJob<'a> {
 /// Bytes of one read in the file cases.
 pub const BLOCK_BYTES: u32 = 4096;
 
+/// A program that speaks the [protocol](crate::child) of a child that serves.
+#[derive(Debug)]
+pub struct Program {
+    /// Where it lies once built, from the folder of this package.
+    pub built_at: &'static str,
+    /// How to build it, said where it is missing.
+    pub how_to_build: &'static str,
+    /// Its arguments for a piece of work on a CPU.
+    pub arguments: fn(&Work, usize) -> Vec<String>,
+}
+
 /// Someone who can do work: a floor, or the runtime with one of its drivers.
 ///
 /// Each method runs in a child process of its own whose main thread, the caller, is pinned.
@@ -234,6 +307,11 @@ pub const BLOCK_BYTES: u32 = 4096;
 pub trait Contender: Sync {
     /// The name printed in the table.
     fn name(&self) -> &'static str;
+
+    /// The program whose process does the work, where that is not this binary.
+    fn program(&self) -> Option<&'static Program> {
+        None
+    }
 
     /// Whether this contender takes part in a case.
     fn offers(&self, work: &Work) -> bool;
@@ -244,6 +322,15 @@ pub trait Contender: Sync {
     ///
     /// Whatever keeps the server from running.
     fn serve_echo(&self, _: &Echo, _: TcpListener, _: &Control) -> io::Result<()> {
+        Err(not_offered())
+    }
+
+    /// Answers each HTTP request with [`HTTP_ANSWER`], having read its body, until the process ends.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the server from running.
+    fn serve_http(&self, _: &Http, _: TcpListener, _: &Control) -> io::Result<()> {
         Err(not_offered())
     }
 

@@ -6,16 +6,20 @@
 //! time from the child's standard output ([`Line`]); what the child has to say to people goes to
 //! standard error.
 //!
-//! * An **echo** child says `Listening` with its port, then answers each line on its standard input
-//!   with a `Snapshot`: its CPU time, system calls and bytes echoed so far, all taken at the moment
-//!   it names. The difference of two snapshots describes exactly what lies between them, whenever
-//!   they were asked for, so the load need not stop and warm-up is left out. The answer comes from
-//!   a thread of its own; the serving thread only stores two counters per turn.
+//! * A child that **serves** says `Listening` with its port, then answers each line on its standard
+//!   input. `snapshot` is answered with a `Snapshot`: its CPU time, system calls and what it has
+//!   served so far, all taken at the moment it names. The difference of two snapshots describes
+//!   exactly what lies between them, whenever they were asked for, so the load need not stop and
+//!   warm-up is left out. `weigh` is answered with a `Weight`: the memory in use, looked at in
+//!   detail, which takes a while. The answers come from a thread of its own; the serving thread only
+//!   stores two counters per turn.
 //! * Every **other** child measures itself with a [`Recorder`](crate::recorder::Recorder) and
 //!   says `Measured` once.
 //! * A child that cannot do its work says `Failed` and why.
 //!
 //! A child ends when its standard input does, so none outlives the parent.
+//!
+//! The peers under `bench/peers` speak the same protocol in processes of their own programs.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -36,13 +40,18 @@ use crate::{cases, machine};
 /// What a child says, one per line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Line {
-    /// The echo server takes connections on this port of the loopback address.
+    /// The server takes connections on this port of the loopback address.
     Listening {
         /// The port.
         port: u16,
     },
-    /// The echo server's counters.
+    /// The server's counters.
     Snapshot(Snapshot),
+    /// What the server weighs.
+    Weight {
+        /// Memory of the process in use; what it shares with others counts in part.
+        bytes: u64,
+    },
     /// The figures of a case that measures itself.
     Measured(Figures),
     /// Why there are none.
@@ -61,11 +70,11 @@ pub struct Snapshot {
     pub cpu_ns: u64,
     /// System calls made by the server, if it counts them.
     pub syscalls: Option<u64>,
-    /// Bytes sent back.
-    pub echoed_bytes: u64,
+    /// Bytes sent back, or requests answered.
+    pub served: u64,
 }
 
-/// Where an echo server leaves its counters.
+/// Where a server leaves its counters.
 #[derive(Debug, Clone, Default)]
 pub struct Control {
     counters: Arc<Counters>,
@@ -74,7 +83,7 @@ pub struct Control {
 #[derive(Debug)]
 struct Counters {
     syscalls: AtomicU64,
-    echoed_bytes: AtomicU64,
+    served: AtomicU64,
 }
 
 const UNKNOWN: u64 = u64::MAX;
@@ -83,29 +92,27 @@ impl Default for Counters {
     fn default() -> Self {
         Self {
             syscalls: AtomicU64::new(UNKNOWN),
-            echoed_bytes: AtomicU64::new(0),
+            served: AtomicU64::new(0),
         }
     }
 }
 
 impl Control {
-    /// Stores the running totals: system calls, if counted, and bytes sent back. Two plain stores.
-    pub fn publish(&self, syscalls: Option<u64>, echoed_bytes: u64) {
+    /// Stores the running totals: system calls, if counted, and what was served. Two plain stores.
+    pub fn publish(&self, syscalls: Option<u64>, served: u64) {
         self.counters
             .syscalls
             .store(syscalls.unwrap_or(UNKNOWN), Ordering::Relaxed);
-        self.counters
-            .echoed_bytes
-            .store(echoed_bytes, Ordering::Relaxed);
+        self.counters.served.store(served, Ordering::Relaxed);
     }
 
-    /// Adds to the bytes sent back, for servers whose connections are tasks of one thread.
-    pub fn add_echoed(&self, bytes: u64) {
+    /// Adds to what was served, for servers whose connections are tasks of one thread.
+    pub fn add_served(&self, count: u64) {
         // Not a read-modify-write: only the serving thread writes.
-        let before = self.counters.echoed_bytes.load(Ordering::Relaxed);
+        let before = self.counters.served.load(Ordering::Relaxed);
         self.counters
-            .echoed_bytes
-            .store(before + bytes, Ordering::Relaxed);
+            .served
+            .store(before + count, Ordering::Relaxed);
     }
 
     /// Stores the running total of system calls alone.
@@ -119,7 +126,7 @@ impl Control {
             at_ns: monotonic_ns(),
             cpu_ns: process_cpu_ns(),
             syscalls: (syscalls != UNKNOWN).then_some(syscalls),
-            echoed_bytes: self.counters.echoed_bytes.load(Ordering::Relaxed),
+            served: self.counters.served.load(Ordering::Relaxed),
         }
     }
 }
@@ -160,7 +167,7 @@ pub fn serve(work: &Work, contender: &dyn Contender, task: &Task) -> io::Result<
         );
     }
     let outcome = match work {
-        Work::Echo(_) => serve_echo(work, contender),
+        Work::Echo(_) | Work::Http(_) | Work::Idle(_) => serve_connections(work, contender),
         _ => cases::measure(work, contender, task).map(Line::Measured),
     };
     let line = outcome.unwrap_or_else(|error| Line::Failed {
@@ -169,10 +176,8 @@ pub fn serve(work: &Work, contender: &dyn Contender, task: &Task) -> io::Result<
     say(&line)
 }
 
-fn serve_echo(work: &Work, contender: &dyn Contender) -> io::Result<Line> {
-    let Work::Echo(echo) = work else {
-        return Err(io::Error::other("not an echo case"));
-    };
+fn serve_connections(work: &Work, contender: &dyn Contender) -> io::Result<Line> {
+    machine::raise_descriptor_limit();
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     // The standard library's backlog of 128 would drop connections of the larger cases.
     rustix::net::listen(&listener, 4096)?;
@@ -183,15 +188,27 @@ fn serve_echo(work: &Work, contender: &dyn Contender) -> io::Result<Line> {
     let control = Control::default();
     let answering = control.clone();
     std::thread::spawn(move || {
-        for _request in io::stdin().lock().lines().map_while(Result::ok) {
-            if say(&Line::Snapshot(answering.snapshot())).is_err() {
+        for request in io::stdin().lock().lines().map_while(Result::ok) {
+            let answer = match request.as_str() {
+                WEIGH => machine::own_bytes().map(|bytes| Line::Weight { bytes }),
+                _ => Ok(Line::Snapshot(answering.snapshot())),
+            };
+            let answer = answer.unwrap_or_else(|error| Line::Failed {
+                reason: error.to_string(),
+            });
+            if say(&answer).is_err() {
                 break;
             }
         }
         // The parent is done, or gone.
         std::process::exit(0);
     });
-    contender.serve_echo(echo, listener, &control)?;
+    match work {
+        Work::Echo(echo) => contender.serve_echo(echo, listener, &control)?,
+        Work::Http(http) => contender.serve_http(http, listener, &control)?,
+        Work::Idle(idle) => contender.serve_echo(&idle.echo(), listener, &control)?,
+        _ => return Err(io::Error::other("work without connections")),
+    }
     Err(io::Error::other("the server ended by itself"))
 }
 
@@ -202,6 +219,11 @@ fn say(line: &Line) -> io::Result<()> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
+
+/// What a serving child is asked for its [`Snapshot`] with.
+const SNAPSHOT: &str = "snapshot";
+/// What a serving child is asked for its weight with.
+const WEIGH: &str = "weigh";
 
 /// A child as the parent sees it. Dropping it ends the process.
 #[derive(Debug)]
@@ -220,6 +242,15 @@ impl Measured {
     pub fn start(case: &str, contender: &str, task: &Task) -> io::Result<Self> {
         let mut command = Command::new(binary()?);
         command.args(crate::cli::serve_arguments(case, contender, task));
+        Self::spawn(command)
+    }
+
+    /// Starts another program that speaks the protocol.
+    ///
+    /// # Errors
+    ///
+    /// If the process cannot be started.
+    pub fn spawn(mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn()?;
         let stdin = process.stdin.take();
@@ -263,16 +294,33 @@ impl Measured {
         }
     }
 
-    /// Asks an echo child for a snapshot without waiting for it.
+    /// Asks a serving child for a snapshot without waiting for it.
     ///
     /// # Errors
     ///
     /// If the child has ended.
     pub fn ask(&mut self) -> io::Result<()> {
-        self.stdin
-            .as_mut()
-            .ok_or_else(ended)?
-            .write_all(b"snapshot\n")
+        self.request(SNAPSHOT)
+    }
+
+    /// Asks a serving child for its weight in bytes and waits for it; no snapshot may be due.
+    ///
+    /// # Errors
+    ///
+    /// If the child failed or ended, or is silent.
+    pub fn weigh(&mut self) -> io::Result<u64> {
+        self.request(WEIGH)?;
+        match self.next_line(Duration::from_secs(10))? {
+            Line::Weight { bytes } => Ok(bytes),
+            _ => Err(io::Error::other(
+                "the server said something else than its weight",
+            )),
+        }
+    }
+
+    fn request(&mut self, text: &str) -> io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or_else(ended)?;
+        stdin.write_all(format!("{text}\n").as_bytes())
     }
 
     /// The answer to an earlier [`ask`](Self::ask), if it has come.
@@ -293,7 +341,7 @@ impl Measured {
 impl Drop for Measured {
     fn drop(&mut self) {
         self.stdin = None;
-        // An echo child exits at the end of its input; one that is stuck is ended. Errors mean
+        // A serving child exits at the end of its input; one that is stuck is ended. Errors mean
         // that it has gone already.
         let _already_gone = self.process.kill();
         let _reaped = self.process.wait();

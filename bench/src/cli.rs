@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cases::{self, Settings};
 use crate::child::{self, Task};
 use crate::compare::{self, Options};
-use crate::contender;
+use crate::contender::{self, Peers};
 use crate::recorder::{Slice, nanos};
 
 /// Measures annulet against hand-written loops on the same machine.
@@ -67,6 +67,9 @@ struct Compare {
     #[arg(long, value_name = "N", default_value_t = 256,
           value_parser = clap::value_parser!(u64).range(1..))]
     file_mib: u64,
+    /// The program of a peer, as peer-tokio [default: where bench/peers builds it]
+    #[arg(long, value_name = "FILE")]
+    peer: Vec<PathBuf>,
     /// CPU of the measured side
     #[arg(long, value_name = "CPU", default_value_t = 0)]
     server_cpu: usize,
@@ -159,6 +162,7 @@ impl Compare {
             file_mib: self.file_mib,
             server_cpu: self.server_cpu,
             client_cpu: self.client_cpu,
+            peers: Peers::find(&self.peer)?,
         })
     }
 }
@@ -269,6 +273,7 @@ mod tests {
                 "echo/1x1024",
                 "echo/50x1024",
                 "echo/500x1024",
+                "poll_traits/50x1024",
                 "ping_pong/sleeping",
                 "ping_pong/sleeping-call",
                 "ping_pong/spinning",

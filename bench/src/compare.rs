@@ -12,11 +12,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
+use crate::bars;
 use crate::case::{Case, Contender, Work};
 use crate::cases::file_read::TestFile;
+use crate::cases::server::{self, Launch};
 use crate::cases::{self, Settings};
 use crate::child::{Line, Measured, Task};
-use crate::contender;
+use crate::contender::{self, Peers};
 use crate::machine::{self, Machine};
 use crate::recorder::{Figures, Slice};
 use crate::report::{self, Outcome};
@@ -44,6 +46,8 @@ pub struct Options {
     pub server_cpu: usize,
     /// CPU of the load generator.
     pub client_cpu: usize,
+    /// Where the contenders are that are programs of their own.
+    pub peers: Peers,
 }
 
 /// The configuration as the JSON states it.
@@ -85,9 +89,31 @@ impl Options {
     pub fn contenders(&self, work: &Work) -> Vec<&'static dyn Contender> {
         let wanted = |contender: &&dyn Contender| {
             let named = self.contenders.iter().any(|name| name == contender.name());
-            (self.contenders.is_empty() || named) && contender.offers(work)
+            (self.contenders.is_empty() || named)
+                && contender.offers(work)
+                && self.peers.is_there(*contender)
         };
         contender::ALL.iter().copied().filter(wanted).collect()
+    }
+
+    /// What to say of programs that would take part, were they built.
+    fn missing_peers(&self, selected: &[Case]) -> Vec<String> {
+        let would = |contender: &&&dyn Contender| {
+            let named = self.contenders.iter().any(|name| name == contender.name());
+            (self.contenders.is_empty() || named)
+                && !self.peers.is_there(**contender)
+                && selected.iter().any(|case| contender.offers(&case.work))
+        };
+        let absent = contender::ALL.iter().filter(would);
+        absent
+            .filter_map(|contender| {
+                let how = contender.program()?.how_to_build;
+                Some(format!(
+                    "{} is left out until built: {how}",
+                    contender.name()
+                ))
+            })
+            .collect()
     }
 
     fn config(&self, slice: Slice) -> Config {
@@ -123,6 +149,9 @@ pub fn run(options: &Options) -> io::Result<bool> {
         writeln!(out, "warning   {doubt}")?;
     }
     machine::pin_to(options.client_cpu);
+    for missing in options.missing_peers(&selected) {
+        writeln!(out, "note      {missing}")?;
+    }
 
     let reads_file = |case: &Case| matches!(case.work, Work::FileRead(_));
     let file = match selected.iter().any(reads_file) {
@@ -155,6 +184,10 @@ pub fn run(options: &Options) -> io::Result<bool> {
         }
     }
     progress.finish_and_clear();
+    let bars = bars::lines(&outcomes);
+    if !bars.is_empty() {
+        write!(out, "\n{bars}")?;
+    }
 
     if let Some((before, after)) = stolen_before.zip(machine::stolen_ticks())
         && after > before
@@ -176,10 +209,10 @@ fn run_case(case: &Case, options: &Options, task: &Task, progress: &ProgressBar)
         .map(|contender| Outcome::new(case, contender.name()))
         .collect();
     for round in 1..=options.rounds {
-        for outcome in &mut outcomes {
+        for (outcome, &contender) in outcomes.iter_mut().zip(&contenders) {
             progress.set_message(format!("{} {} round {round}", case.name, outcome.contender));
             if outcome.failure.is_none() {
-                match run_round(case, &outcome.contender, task) {
+                match run_round(case, contender, &options.peers, task) {
                     Ok(figures) => outcome.rounds.push(figures),
                     Err(error) => outcome.failure = Some(error.to_string()),
                 }
@@ -190,11 +223,17 @@ fn run_case(case: &Case, options: &Options, task: &Task, progress: &ProgressBar)
     outcomes
 }
 
-fn run_round(case: &Case, contender: &str, task: &Task) -> io::Result<Figures> {
-    if let Work::Echo(echo) = &case.work {
-        return cases::echo::run(&case.name, echo, contender, task);
+fn run_round(
+    case: &Case,
+    contender: &dyn Contender,
+    peers: &Peers,
+    task: &Task,
+) -> io::Result<Figures> {
+    if let Work::Echo(_) | Work::Http(_) | Work::Idle(_) = &case.work {
+        let program = peers.path(contender);
+        return server::run(case, contender, Launch { task, program });
     }
-    let child = Measured::start(&case.name, contender, task)?;
+    let child = Measured::start(&case.name, contender.name(), task)?;
     let limit = Duration::from_secs(60) + (task.slice.warm_up + task.slice.measured) * 2;
     match child.next_line(limit)? {
         Line::Measured(figures) if figures.operations > 0 => Ok(figures),

@@ -11,15 +11,17 @@
 //! | [`cases`] | the list of cases, and how the child measures each kind |
 //! | [`contender`] | the list of contenders |
 //! | [`floor`] | the hand-written loops; the only modules with unsafe code |
-//! | [`load`] | the load generator of the echo cases |
+//! | [`load`] | the load generator of the servers |
 //! | [`child`] | the measured process and the protocol spoken with it |
 //! | [`compare`] | the rounds |
+//! | [`bars`] | what the figures are to reach |
 //! | [`instructions`] | hot paths whose instructions are counted |
 //! | [`recorder`], [`stats`], [`report`], [`machine`] | figures, medians, tables, the machine |
 
 #![cfg(target_os = "linux")]
 #![deny(unsafe_code)]
 
+pub mod bars;
 pub mod case;
 pub mod cases;
 pub mod child;

@@ -8,6 +8,7 @@ use std::io;
 use std::thread;
 
 use core_affinity::CoreId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +142,35 @@ pub fn resident_bytes() -> io::Result<u64> {
         .and_then(|field| field.parse::<u64>().ok());
     let pages = pages.ok_or_else(|| io::Error::other("statm has no second field"))?;
     Ok(pages * rustix::param::page_size() as u64)
+}
+
+/// Memory of this process that is in use, in bytes, counted page by page; a page that other
+/// processes use too counts in part.
+///
+/// # Errors
+///
+/// If the kernel does not say.
+pub fn own_bytes() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let kib = text.lines().find_map(|line| {
+        let field = line.strip_prefix("Pss:")?.trim().strip_suffix("kB")?;
+        field.trim().parse::<u64>().ok()
+    });
+    Ok(kib.ok_or_else(|| io::Error::other("smaps_rollup has no Pss"))? * 1024)
+}
+
+/// Lets this process have as many descriptors as it may; how many that is.
+pub fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let reached = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_kept) => limit.current,
+    };
+    reached.unwrap_or(u64::MAX)
 }
 
 /// CPU time that the hypervisor gave to others, in ticks, summed over all CPUs.

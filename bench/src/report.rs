@@ -1,10 +1,10 @@
 //! Tables and JSON from the figures of all rounds.
 //!
-//! A cell is the median with the smallest and largest round under it. The ratio compares medians
-//! with the first contender's, and under it best round with best round; `~` marks a ratio whose two
-//! spreads overlap, so that the order of the two may be chance.
+//! A cell is the median with the smallest and largest round under it. A ratio compares medians with
+//! those of a contender that others are measured by, and under it best round with best round; `~`
+//! marks a ratio whose two spreads overlap, so that the order of the two may be chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
@@ -12,6 +12,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Basis, Case, Family};
+use crate::cases::memory::CONNECTION_BYTES;
 use crate::compare::Config;
 use crate::machine::Machine;
 use crate::recorder::Figures;
@@ -20,8 +21,13 @@ use crate::stats::Summary;
 /// The version of the JSON; it changes when a reader would have to.
 pub const SCHEMA: u32 = 1;
 
-/// What ratios refer to.
-const FLOOR: &str = "floor";
+/// The contenders that others are measured by, and the headings of the columns that compare. The
+/// first has its column always, the others where they take part.
+const REFERENCES: [(&str, &str); 3] = [
+    ("floor", "ratio"),
+    ("floor-epoll", "to epoll"),
+    ("peer-tokio", "to tokio"),
+];
 
 /// What came of one contender on one case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +75,10 @@ fn named(figures: &Figures) -> Vec<(String, f64)> {
         ("ns_per_op".to_owned(), figures.ns_per_op()),
         ("cpu_ns_per_op".to_owned(), figures.cpu_ns_per_op),
     ];
+    if figures.cpu_ns_per_op > 0.0 {
+        let per_cpu_second = 1e9 / figures.cpu_ns_per_op;
+        named.push(("per_cpu_second".to_owned(), per_cpu_second));
+    }
     named.extend(
         figures
             .syscalls_per_op
@@ -107,6 +117,10 @@ fn columns(family: Family) -> Vec<Column> {
         divisor,
     };
     let op = family.operation;
+    if family.basis == Basis::Memory {
+        // All there is to say is in the extra figures.
+        return Vec::new();
+    }
     let mut columns = vec![column(format!("{op}s/s"), "per_second", 1.0)];
     if family.latency.is_some() {
         for (heading, figure) in [
@@ -123,7 +137,11 @@ fn columns(family: Family) -> Vec<Column> {
         Basis::CpuPerOperation => {
             columns.push(column(format!("CPU µs/{op}"), "cpu_ns_per_op", 1e3));
         }
-        Basis::TimePerOperation | Basis::MedianLatency => {
+        Basis::PerCpuSecond => {
+            columns.push(column(format!("CPU µs/{op}"), "cpu_ns_per_op", 1e3));
+            columns.push(column(format!("{op}s/CPU s"), "per_cpu_second", 1.0));
+        }
+        Basis::TimePerOperation | Basis::MedianLatency | Basis::Memory => {
             columns.push(column(format!("ns/{op}"), "ns_per_op", 1.0));
             columns.push(column(format!("CPU ns/{op}"), "cpu_ns_per_op", 1.0));
         }
@@ -151,19 +169,7 @@ pub fn table(family: Family, outcomes: &[Outcome]) -> String {
     }
 
     let columns = columns(family);
-    let extras: Vec<String> = {
-        let mut names: Vec<String> = rows
-            .iter()
-            .flat_map(|row| {
-                row.rounds
-                    .iter()
-                    .flat_map(|figures| figures.extra.keys().cloned())
-            })
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    };
+    let extras = extras(&rows);
     let mut table = Table::new();
     table
         .load_preset(UTF8_BORDERS_ONLY)
@@ -171,7 +177,14 @@ pub fn table(family: Family, outcomes: &[Outcome]) -> String {
     let mut heading = vec!["case".to_owned(), "contender".to_owned()];
     heading.extend(columns.iter().map(|column| column.heading.clone()));
     heading.extend(extras.iter().cloned());
-    heading.push("ratio".to_owned());
+    let takes_part = |name: &str| rows.iter().any(|row| row.contender == name);
+    let references: Vec<_> = REFERENCES
+        .iter()
+        .enumerate()
+        .filter(|&(index, (name, _))| index == 0 || takes_part(name))
+        .map(|(_, reference)| reference)
+        .collect();
+    heading.extend(references.iter().map(|(_, heading)| (*heading).to_owned()));
     let width = heading.len();
     table.set_header(heading);
 
@@ -183,7 +196,10 @@ pub fn table(family: Family, outcomes: &[Outcome]) -> String {
             cells.push(cell(summaries.get(column.figure), column.divisor));
         }
         cells.extend(extras.iter().map(|name| cell(summaries.get(name), 1.0)));
-        cells.push(ratio(row, &rows, family.basis));
+        let ratios = references
+            .iter()
+            .map(|(name, _)| ratio(row, &rows, family.basis, name));
+        cells.extend(ratios);
         table.add_row(cells);
 
         if let Some(failure) = &row.failure {
@@ -204,6 +220,13 @@ pub fn table(family: Family, outcomes: &[Outcome]) -> String {
     format!("{title}\n{table}\n{below}")
 }
 
+/// The names of the figures that only some of the rows have.
+fn extras(rows: &[&Outcome]) -> Vec<String> {
+    let rounds = rows.iter().flat_map(|row| &row.rounds);
+    let names: BTreeSet<&String> = rounds.flat_map(|figures| figures.extra.keys()).collect();
+    names.into_iter().cloned().collect()
+}
+
 /// A median over its spread, or `-`.
 fn cell(summary: Option<&Summary>, divisor: f64) -> String {
     let Some(summary) = summary else {
@@ -218,22 +241,23 @@ fn cell(summary: Option<&Summary>, divisor: f64) -> String {
     }
 }
 
-/// The ratio to the floor of the same case, medians over best rounds, or `-`.
-fn ratio(row: &Outcome, rows: &[&Outcome], basis: Basis) -> String {
+/// The ratio to a contender on the same case, medians over best rounds, or `-`.
+fn ratio(row: &Outcome, rows: &[&Outcome], basis: Basis, reference: &str) -> String {
     let figure = match basis {
-        Basis::CpuPerOperation => "cpu_ns_per_op",
+        Basis::CpuPerOperation | Basis::PerCpuSecond => "cpu_ns_per_op",
         Basis::TimePerOperation => "ns_per_op",
         Basis::MedianLatency => "p50_ns",
+        Basis::Memory => CONNECTION_BYTES,
     };
     let floor = rows
         .iter()
-        .find(|other| other.case == row.case && other.contender == FLOOR);
+        .find(|other| other.case == row.case && other.contender == reference);
     let summary_of = |row: &Outcome| row.summaries().get(figure).copied();
     let pair = summary_of(row).zip(floor.and_then(|floor| summary_of(floor)));
     let Some((own, floor)) = pair else {
         return "-".to_owned();
     };
-    if row.contender == FLOOR {
+    if row.contender == reference {
         return "1".to_owned();
     }
     let doubt = if own.overlaps(&floor) { "~" } else { "" };

@@ -6,53 +6,25 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-fn bench(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_annulet-bench"))
-        .args(arguments)
-        .output()
-        .expect("the command was built with this test")
-}
+mod support;
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use support::{bench, text};
 
-/// Runs `compare --quick` with floors only and gives the table and the JSON back.
+/// Only these are run here, so that the runtime's own figures cannot fail.
+const FLOORS: [&str; 6] = [
+    "--file-mib",
+    "16",
+    "--contender",
+    "floor",
+    "floor-epoll",
+    "floor-pread",
+];
+
 fn compare(name: &str, seconds: &str, arguments: &[&str]) -> (String, Value) {
-    // One at a time: each wants both CPUs to itself.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let json = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
-    let path = json.to_str().expect("the target directory is plain text");
-    let mut all = vec![
-        "compare",
-        "--quick",
-        "--rounds",
-        "1",
-        "--seconds",
-        seconds,
-        "--json",
-        path,
-    ];
-    all.extend([
-        "--contender",
-        "floor",
-        "floor-epoll",
-        "floor-pread",
-        "--file-mib",
-        "16",
-    ]);
-    all.extend(arguments);
-    let output = bench(&all);
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{stdout}\n{stderr}");
-    let json = std::fs::read_to_string(json).expect("the JSON was written");
-    (stdout, serde_json::from_str(&json).expect("it is JSON"))
+    support::compare(name, seconds, &[arguments, &FLOORS].concat())
 }
 
 #[test]

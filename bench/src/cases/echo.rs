@@ -3,18 +3,17 @@
 //! The nine plain cases are closed loops; with one connection the client spins, so that only the
 //! server's wake-up is in the latency. A pipelined case shows what batching buys, and an open-loop
 //! case, below saturation, is the one whose percentiles describe a service.
-
-use std::io;
-use std::time::Duration;
+//!
+//! The family `poll_traits` is the same echo through `AsyncRead` and `AsyncWrite`, which lend a
+//! buffer for the time of a call only: whatever arrived before the call must be copied out, or be
+//! left in the socket and fetched by the call.
 
 use super::Settings;
-use crate::case::{Case, Client, Echo, Work};
-use crate::child::{Line, Measured, Task};
-use crate::load;
-use crate::recorder::Figures;
+use crate::case::{Api, Case, Client, Echo, Work};
 
 const CONNECTIONS: [u32; 3] = [1, 50, 500];
 const MESSAGE_BYTES: [usize; 3] = [64, 1024, 16 * 1024];
+const POLLED_BYTES: [usize; 4] = [64, 1024, 16 * 1024, 256 * 1024];
 
 /// The echo cases.
 #[must_use]
@@ -28,55 +27,51 @@ pub fn cases(settings: &Settings) -> Vec<Case> {
                 Client::Saturating
             };
             let name = format!("echo/{connections}x{message_bytes}");
-            cases.push(case(name, connections, message_bytes, 1, client));
+            let echo = Echo {
+                connections,
+                message_bytes,
+                client,
+                ..usual()
+            };
+            cases.push(case(name, echo));
         }
     }
-    cases.push(case(
-        "echo/50x64-pipeline-16".into(),
-        50,
-        64,
-        16,
-        Client::Saturating,
-    ));
-    cases.push(case(
-        "echo/50x64-rate".into(),
-        50,
-        64,
-        1,
-        Client::Rate(settings.rate),
-    ));
+    let pipelined = Echo {
+        pipeline: 16,
+        ..usual()
+    };
+    cases.push(case("echo/50x64-pipeline-16".into(), pipelined));
+    let at_a_rate = Echo {
+        client: Client::Rate(settings.rate),
+        ..usual()
+    };
+    cases.push(case("echo/50x64-rate".into(), at_a_rate));
+
+    for message_bytes in POLLED_BYTES {
+        let echo = Echo {
+            message_bytes,
+            api: Api::PollTraits,
+            ..usual()
+        };
+        cases.push(case(format!("poll_traits/50x{message_bytes}"), echo));
+    }
     cases
 }
 
-fn case(
-    name: String,
-    connections: u32,
-    message_bytes: usize,
-    pipeline: u32,
-    client: Client,
-) -> Case {
-    Case {
-        name,
-        work: Work::Echo(Echo {
-            connections,
-            message_bytes,
-            pipeline,
-            client,
-        }),
+/// What cases have in common unless they say otherwise.
+const fn usual() -> Echo {
+    Echo {
+        connections: 50,
+        message_bytes: 64,
+        pipeline: 1,
+        client: Client::Saturating,
+        api: Api::Best,
     }
 }
 
-/// Runs one contender on one case: starts its server, loads it, reads its counters.
-///
-/// # Errors
-///
-/// If the server or the load fails.
-pub fn run(name: &str, echo: &Echo, contender: &str, task: &Task) -> io::Result<Figures> {
-    let mut server = Measured::start(name, contender, task)?;
-    let Line::Listening { port } = server.next_line(Duration::from_secs(10))? else {
-        return Err(io::Error::other(
-            "the server said something else than its port",
-        ));
-    };
-    load::run(echo, port, &mut server, task.slice)
+const fn case(name: String, echo: Echo) -> Case {
+    Case {
+        name,
+        work: Work::Echo(echo),
+    }
 }

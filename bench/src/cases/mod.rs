@@ -13,8 +13,10 @@ pub mod blocking;
 pub mod channel;
 pub mod echo;
 pub mod file_read;
+pub mod http;
 pub mod memory;
 pub mod ping_pong;
+pub mod server;
 pub mod sleep;
 pub mod spawn;
 pub mod timers;
@@ -43,6 +45,7 @@ impl Default for Settings {
 pub fn all(settings: &Settings) -> Vec<Case> {
     [
         echo::cases(settings),
+        http::cases(),
         file_read::cases(),
         timers::cases(settings),
         sleep::cases(),
@@ -70,7 +73,9 @@ pub fn find(name: &str, settings: &Settings) -> Option<Case> {
 pub fn measure(work: &Work, contender: &dyn Contender, task: &Task) -> io::Result<Figures> {
     let recorder = || Recorder::new(task.slice);
     match work {
-        Work::Echo(_) => Err(io::Error::other("echo servers are measured from outside")),
+        Work::Echo(_) | Work::Http(_) | Work::Idle(_) => {
+            Err(io::Error::other("servers are measured from outside"))
+        }
         Work::FileRead(read) => file_read::measure(read, contender, task),
         Work::Timers(timers) => contender.timers(timers, Recorder::without_warm_up()),
         Work::Spawn(spawn) => contender.spawn(spawn, recorder()),

@@ -11,8 +11,10 @@ use crate::case::Contender;
 use crate::floor;
 
 mod annulet;
+mod peer;
 
-use self::annulet::Annulet;
+use self::annulet::{Annulet, Streams};
+pub use self::peer::Peers;
 
 /// Every contender, the one that ratios refer to first.
 pub static ALL: &[&dyn Contender] = &[
@@ -23,17 +25,33 @@ pub static ALL: &[&dyn Contender] = &[
         name: "uring",
         choice: Choice::Uring,
         spin: Duration::ZERO,
+        streams: Streams::Own,
     },
     &Annulet {
         name: "uring-spin",
         choice: Choice::Uring,
         spin: SPIN,
+        streams: Streams::Own,
     },
     &Annulet {
         name: "poll",
         choice: Choice::Poll,
         spin: Duration::ZERO,
+        streams: Streams::Own,
     },
+    &Annulet {
+        name: "uring-ready",
+        choice: Choice::Uring,
+        spin: Duration::ZERO,
+        streams: Streams::Ready,
+    },
+    &Annulet {
+        name: "poll-ready",
+        choice: Choice::Poll,
+        spin: Duration::ZERO,
+        streams: Streams::Ready,
+    },
+    &peer::Tokio,
 ];
 
 /// The runtime's default.

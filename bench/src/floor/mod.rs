@@ -4,7 +4,8 @@
 //! it is what the runtime costs. Each floor uses the kernel as well as is known, and is
 //! single-minded: what a program would need beyond the case is left out.
 //!
-//! These are the only modules of the crate with unsafe code. What is shared by several loops is
+//! These are the only modules of the crate with unsafe code, so that [`cursor`] is here too, which is
+//! no floor. What is shared by several loops is
 //! wrapped in [`ring`] and [`sockets`], so that the loops over sockets themselves are safe code.
 
 use std::io;
@@ -15,6 +16,7 @@ use crate::child::Control;
 use crate::recorder::{Figures, Recorder};
 
 pub mod blocking;
+pub mod cursor;
 pub mod echo_epoll;
 pub mod echo_uring;
 pub mod file_read;
@@ -35,7 +37,9 @@ impl Contender for Uring {
     fn offers(&self, work: &Work) -> bool {
         match work {
             Work::Echo(_) | Work::FileRead(_) | Work::PingPong(_) | Work::Blocking(_) => true,
-            Work::Timers(_)
+            Work::Http(_)
+            | Work::Idle(_)
+            | Work::Timers(_)
             | Work::Spawn(_)
             | Work::Yield(_)
             | Work::Sleep(_)

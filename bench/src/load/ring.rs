@@ -13,34 +13,39 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::{Window, message, wrong_answer};
-use crate::case::{Client, Echo};
+use super::answers::{Answers, Progress};
+use super::{Traffic, Window, wrong_answer};
+use crate::case::Client;
 use crate::floor::ring::{Wait, build};
 use crate::floor::sockets::{Event, Provided, Sizes, Sockets};
 use crate::recorder::Figures;
 
 /// Answers up to this size arrive in provided buffers.
-const PROVIDED_BYTES_MAX: usize = 4096;
+const PROVIDED_BYTES_MAX: u32 = 4096;
 
 /// How long to sleep at most without looking at the window.
 const WAIT_MAX: Duration = Duration::from_millis(100);
 
-pub(super) fn run(echo: &Echo, streams: Vec<TcpStream>, window: Window<'_>) -> io::Result<Figures> {
-    let message = message(echo.message_bytes);
-    let whole = message.repeat(index(echo.pipeline));
+pub(super) fn run(
+    traffic: &Traffic,
+    streams: Vec<TcpStream>,
+    window: Window<'_>,
+) -> io::Result<Figures> {
+    let whole = traffic.request.repeat(index(traffic.pipeline));
     let mut uring = build(1024)?;
-    let mut sockets = Sockets::new(&mut uring, sizes(echo), &whole)?;
+    let mut sockets = Sockets::new(&mut uring, sizes(traffic), &whole)?;
     let mut load = Load {
-        small: echo.message_bytes <= PROVIDED_BYTES_MAX,
-        pipeline: index(echo.pipeline),
-        message,
-        schedule: Schedule::new(echo),
+        provided: are_provided(&traffic.answers),
+        pipeline: index(traffic.pipeline),
+        request_bytes: traffic.request.len(),
+        answers: &traffic.answers,
+        schedule: Schedule::new(traffic),
         connections: streams.into_iter().map(Connection::new).collect(),
         window,
         now: Instant::now(),
     };
     load.start(&mut sockets)?;
-    let wait = match echo.client {
+    let wait = match traffic.client {
         Client::Rate(_) => Wait::No,
         Client::Saturating | Client::Spinning => Wait::AtMost(WAIT_MAX),
     };
@@ -55,31 +60,44 @@ pub(super) fn run(echo: &Echo, streams: Vec<TcpStream>, window: Window<'_>) -> i
     load.window.finish()
 }
 
-fn sizes(echo: &Echo) -> Sizes {
-    let slot_bytes = u32::try_from(echo.message_bytes).expect("messages are far below 4 GiB");
-    if echo.message_bytes <= PROVIDED_BYTES_MAX {
-        let wanted = (echo.connections * 2).next_power_of_two().clamp(16, 4096);
+/// Whether answers arrive in provided buffers; those of a fixed size that are larger fill a slot.
+const fn are_provided(answers: &Answers) -> bool {
+    match answers {
+        Answers::Same(answer) => answer.len() <= index(PROVIDED_BYTES_MAX),
+        Answers::Http(_) => true,
+    }
+}
+
+fn sizes(traffic: &Traffic) -> Sizes {
+    if are_provided(&traffic.answers) {
+        let wanted = (traffic.connections * 2)
+            .next_power_of_two()
+            .clamp(16, 4096);
         let provided = u16::try_from(wanted).expect("the clamp is below 2^16");
         Sizes {
             provided,
-            provided_bytes: 4096,
+            provided_bytes: PROVIDED_BYTES_MAX,
             slots: 0,
             slot_bytes: 0,
         }
     } else {
+        let slot_bytes = traffic.answers.bytes_max();
+        let slot_bytes = u32::try_from(slot_bytes).expect("messages are far below 4 GiB");
         Sizes {
             provided: 0,
             provided_bytes: 0,
-            slots: echo.connections,
+            slots: traffic.connections,
             slot_bytes,
         }
     }
 }
 
 struct Load<'a> {
-    small: bool,
+    /// Whether answers arrive in provided buffers; else in the connection's slot.
+    provided: bool,
     pipeline: usize,
-    message: Vec<u8>,
+    request_bytes: usize,
+    answers: &'a Answers,
     /// `None` in a closed loop.
     schedule: Option<Schedule>,
     connections: Vec<Connection>,
@@ -94,19 +112,19 @@ struct Connection {
     under_way: VecDeque<Instant>,
     /// Due and not sent, in the open loop.
     due: VecDeque<Instant>,
-    /// Bytes of the answer that has begun to come in.
-    partial_bytes: usize,
+    /// The answer that has begun to come in.
+    progress: Progress,
 }
 
 impl Connection {
-    const fn new(stream: TcpStream) -> Self {
+    fn new(stream: TcpStream) -> Self {
         let under_way = VecDeque::new();
         Self {
             stream,
             sending: false,
             under_way,
             due: VecDeque::new(),
-            partial_bytes: 0,
+            progress: Progress::default(),
         }
     }
 }
@@ -119,8 +137,8 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(echo: &Echo) -> Option<Self> {
-        let Client::Rate(rate) = echo.client else {
+    fn new(traffic: &Traffic) -> Option<Self> {
+        let Client::Rate(rate) = traffic.client else {
             return None;
         };
         let interval = Duration::from_secs(1) / rate.max(1);
@@ -165,9 +183,7 @@ impl Load<'_> {
             Event::Filled { connection, result } => {
                 let bytes = result?;
                 let number = index(connection);
-                let wrong = self.window.verifies()
-                    && !self.matches(number, sockets.slot_contents(connection, bytes));
-                self.answered(number, bytes, wrong)?;
+                self.answered(number, sockets.slot_contents(connection, bytes))?;
                 self.receive(number, sockets)?;
                 self.refill(number, sockets)
             }
@@ -201,46 +217,31 @@ impl Load<'_> {
         let Some(buffer) = buffer else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
-        let wrong =
-            self.window.verifies() && !self.matches(number, sockets.contents(&buffer, bytes));
+        let answered = self.answered(number, sockets.contents(&buffer, bytes));
         sockets.recycle(buffer);
-        self.answered(number, bytes, wrong)
+        answered
     }
 
     /// Counts the answers that these bytes complete.
-    fn answered(&mut self, number: usize, bytes: u32, wrong: bool) -> io::Result<()> {
-        if bytes == 0 {
+    fn answered(&mut self, number: usize, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let connection = &mut self.connections[number];
-        connection.partial_bytes += index(bytes);
-        while connection.partial_bytes >= self.message.len() {
-            connection.partial_bytes -= self.message.len();
-            let since = connection.under_way.pop_front();
-            let since = since.filter(|_| !wrong).ok_or_else(wrong_answer)?;
-            self.window
-                .answer(self.now.saturating_duration_since(since), self.now);
+        let verify = self.window.verifies();
+        let completed = self.answers.take(&mut connection.progress, bytes, verify)?;
+        for _ in 0..completed {
+            let since = connection.under_way.pop_front().ok_or_else(wrong_answer)?;
+            let latency = self.now.saturating_duration_since(since);
+            self.window.answer(latency, self.now);
         }
-        if wrong { Err(wrong_answer()) } else { Ok(()) }
-    }
-
-    /// Whether these bytes continue what the connection has received so far.
-    fn matches(&self, number: usize, bytes: &[u8]) -> bool {
-        let expected = self
-            .message
-            .iter()
-            .cycle()
-            .skip(self.connections[number].partial_bytes);
-        bytes
-            .iter()
-            .zip(expected)
-            .all(|(received, expected)| received == expected)
+        Ok(())
     }
 
     fn receive(&self, number: usize, sockets: &mut Sockets<'_>) -> io::Result<()> {
         let socket = self.connections[number].stream.as_fd();
         let number = u32::try_from(number).expect("few connections");
-        if self.small {
+        if self.provided {
             sockets.receive_many(socket, number)
         } else {
             sockets.receive_slot(socket, number)
@@ -281,7 +282,7 @@ impl Load<'_> {
             return Ok(());
         }
         connection.sending = true;
-        let bytes = u32::try_from(count * self.message.len()).expect("far below 4 GiB");
+        let bytes = u32::try_from(count * self.request_bytes).expect("far below 4 GiB");
         let number = u32::try_from(number).expect("few connections");
         sockets.send_message(connection.stream.as_fd(), number, bytes)
     }

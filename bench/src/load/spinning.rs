@@ -7,30 +7,37 @@ use std::time::Instant;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::{Window, message, wrong_answer};
-use crate::case::Echo;
+use super::answers::Progress;
+use super::{Traffic, Window, wrong_answer};
 use crate::recorder::Figures;
 
 pub(super) fn run(
-    echo: &Echo,
+    traffic: &Traffic,
     streams: &[TcpStream],
     mut window: Window<'_>,
 ) -> io::Result<Figures> {
     let [stream] = streams else {
         return Err(io::Error::other("a spinning client has one connection"));
     };
-    let message = message(echo.message_bytes);
-    let mut answer = vec![0; echo.message_bytes];
+    let mut space = vec![0; traffic.answers.bytes_max()];
+    let mut progress = Progress::default();
 
     let mut now = Instant::now();
     while window.tick(now)? {
         let sent_at = now;
-        send_all(stream, &message)?;
-        receive_all(stream, &mut answer, &mut window)?;
-        now = Instant::now();
-        if window.verifies() && answer != message {
+        send_all(stream, &traffic.request)?;
+        let mut answers = 0;
+        while answers == 0 {
+            let received = receive(stream, &mut space, &mut window)?;
+            let bytes = &space[..received];
+            answers = traffic
+                .answers
+                .take(&mut progress, bytes, window.verifies())?;
+        }
+        if answers > 1 {
             return Err(wrong_answer());
         }
+        now = Instant::now();
         window.answer(now - sent_at, now);
     }
     window.finish()
@@ -44,12 +51,13 @@ fn send_all(stream: &TcpStream, mut rest: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn receive_all(stream: &TcpStream, mut rest: &mut [u8], window: &mut Window<'_>) -> io::Result<()> {
+/// Looks for bytes until there are some.
+fn receive(stream: &TcpStream, space: &mut [u8], window: &mut Window<'_>) -> io::Result<usize> {
     let mut empty_looks = 0_u32;
-    while !rest.is_empty() {
-        match recv(stream, &mut *rest, RecvFlags::DONTWAIT) {
+    loop {
+        match recv(stream, &mut *space, RecvFlags::DONTWAIT) {
             Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok((received, _)) => rest = &mut rest[received..],
+            Ok((received, _)) => return Ok(received),
             Err(Errno::AGAIN | Errno::INTR) => {
                 empty_looks += 1;
                 // Now and then, see to it that a stalled server does not keep us here.
@@ -60,5 +68,4 @@ fn receive_all(stream: &TcpStream, mut rest: &mut [u8], window: &mut Window<'_>)
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }

@@ -11,22 +11,20 @@ use std::time::{Duration, Instant};
 
 use annulet::buf::Aligned;
 use annulet::fs::{File, OpenOptions};
-use annulet::net::{TcpListener as Listener, TcpStream};
 use annulet::{Builder, Choice, Context, Driver, Runtime, spawn};
 
+mod ready;
+mod serving;
 mod shards;
 mod tasks;
 
 use crate::case::{
-    BLOCK_BYTES, Blocking, Channel, Contender, Echo, FileJob, Memory, PingPong, Sleep, Spawn,
-    Timers, Work, Yield,
+    Api, BLOCK_BYTES, Blocking, Channel, Contender, Echo, FileJob, Http, Memory, PingPong, Sleep,
+    Spawn, Timers, Work, Yield,
 };
 use crate::cases::file_read::Offsets;
 use crate::child::Control;
 use crate::recorder::{Figures, Recorder};
-
-/// From this size on a message is read into a buffer of its connection's own.
-const OWNED_BYTES_MIN: usize = 16 * 1024;
 
 /// The runtime with one driver, spinning or not.
 #[derive(Debug)]
@@ -37,6 +35,17 @@ pub(super) struct Annulet {
     pub(super) choice: Choice,
     /// How long an idle shard spins.
     pub(super) spin: Duration,
+    /// What connections are served through.
+    pub(super) streams: Streams,
+}
+
+/// What connections are served through, where the poll traits are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Streams {
+    /// The runtime's.
+    Own,
+    /// Streams that wait until they are ready and then make a call, for comparison.
+    Ready,
 }
 
 impl Annulet {
@@ -52,8 +61,14 @@ impl Contender for Annulet {
 
     /// Spinning changes only what waits for one thing at a time, or for another thread.
     fn offers(&self, work: &Work) -> bool {
+        if self.streams == Streams::Ready {
+            let polled = matches!(work, Work::Echo(echo) if echo.api == Api::PollTraits);
+            return polled || matches!(work, Work::Http(_));
+        }
         match work {
-            Work::Echo(echo) => self.spin.is_zero() || echo.connections == 1,
+            Work::Echo(Echo { connections, .. }) | Work::Http(Http { connections, .. }) => {
+                self.spin.is_zero() || *connections == 1
+            }
             Work::PingPong(trips) => {
                 // The other driver cannot look at its queue without a system call.
                 let spins = !self.spin.is_zero();
@@ -66,28 +81,13 @@ impl Contender for Annulet {
     }
 
     fn serve_echo(&self, echo: &Echo, listener: TcpListener, control: &Control) -> io::Result<()> {
-        self.runtime()?.block_on(async {
-            let listener = Listener::from_std(listener)?;
-            let owned = echo.message_bytes >= OWNED_BYTES_MIN;
-            let message_bytes = echo.message_bytes;
-            let served = Served {
-                control: control.clone(),
-                driver: Context::current().driver().clone(),
-            };
-            loop {
-                let (stream, _peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                let served = served.clone();
-                // A connection that fails is the load generator's to notice.
-                drop(spawn(async move {
-                    if owned {
-                        echo_owned(&stream, &served, message_bytes).await
-                    } else {
-                        echo_leases(&stream, &served).await
-                    }
-                }));
-            }
-        })
+        let served = serving::echo(echo, self.streams, listener, control);
+        self.runtime()?.block_on(served)
+    }
+
+    fn serve_http(&self, _: &Http, listener: TcpListener, control: &Control) -> io::Result<()> {
+        let served = serving::http(self.streams, listener, control);
+        self.runtime()?.block_on(served)
     }
 
     fn file_reads(&self, job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures> {
@@ -173,42 +173,6 @@ impl Contender for Annulet {
 fn syscalls(driver: &Driver) -> u64 {
     let stats = driver.stats();
     stats.enters + stats.attempts
-}
-
-/// Where a connection's task counts what it has sent back.
-#[derive(Clone)]
-struct Served {
-    control: Control,
-    driver: Driver,
-}
-
-impl Served {
-    fn add(&self, bytes: usize) {
-        self.control.add_echoed(bytes as u64);
-        self.control.publish_syscalls(syscalls(&self.driver));
-    }
-}
-
-async fn echo_leases(stream: &TcpStream, served: &Served) -> io::Result<()> {
-    while let Some(lease) = stream.recv().await? {
-        let bytes = lease.len();
-        stream.write_all(lease).await?;
-        served.add(bytes);
-    }
-    Ok(())
-}
-
-async fn echo_owned(stream: &TcpStream, served: &Served, bytes: usize) -> io::Result<()> {
-    let mut buf = Vec::with_capacity(bytes);
-    loop {
-        let (read, filled) = stream.read(buf).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        let ((), back) = stream.write_all(filled).await?;
-        served.add(read);
-        buf = back;
-    }
 }
 
 /// What the readers of a file share.
