@@ -120,19 +120,21 @@ fn serve(
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         loop {
-            let (stream, _peer) = listener.accept().await?;
+            let (mut stream, _peer) = listener.accept().await?;
             stream.set_nodelay(true)?;
             let served = served.clone();
             // A connection that fails is the load generator's to notice.
             match service {
-                Service::Echo => drop(tokio::task::spawn_local(echo(stream, buffer_bytes, served))),
+                Service::Echo => drop(tokio::task::spawn_local(async move {
+                    echo(&mut stream, buffer_bytes, &served).await
+                })),
                 Service::Http => drop(tokio::task::spawn_local(http(stream, served))),
             }
         }
     })
 }
 
-async fn echo(mut stream: TcpStream, buffer_bytes: usize, served: Served) -> io::Result<()> {
+async fn echo(stream: &mut TcpStream, buffer_bytes: usize, served: &Served) -> io::Result<()> {
     let mut buffer = vec![0; buffer_bytes];
     loop {
         let read = stream.read(&mut buffer).await?;

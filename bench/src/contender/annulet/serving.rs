@@ -57,8 +57,17 @@ pub(super) async fn echo(
     // A connection that fails is the load generator's to notice.
     match (echo.api, streams) {
         (Api::Best, _) => {
+            let owned = bytes >= OWNED_BYTES_MIN;
             each(listener, |stream| {
-                drop(spawn(echo_best(stream, served.clone(), bytes)));
+                let served = served.clone();
+                // A block that borrows from itself: what a function is given lies in its future twice.
+                drop(spawn(async move {
+                    if owned {
+                        echo_owned(&stream, &served, bytes).await
+                    } else {
+                        echo_leases(&stream, &served).await
+                    }
+                }));
                 Ok(())
             })
             .await
@@ -136,14 +145,6 @@ async fn each_ready(listener: StdListener, mut serve: impl FnMut(ReadyStream)) -
     loop {
         let (stream, _peer) = listener.read_with(StdListener::accept).await?;
         serve(ReadyStream::new(stream)?);
-    }
-}
-
-async fn echo_best(stream: TcpStream, served: Served, bytes: usize) -> io::Result<()> {
-    if bytes >= OWNED_BYTES_MIN {
-        echo_owned(&stream, &served, bytes).await
-    } else {
-        echo_leases(&stream, &served).await
     }
 }
 
