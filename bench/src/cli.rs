@@ -38,7 +38,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Compare {
-    /// Short slices: every case within two minutes
+    /// Short slices: every case within four minutes
     #[arg(long)]
     quick: bool,
     /// Write the figures here, after each case
