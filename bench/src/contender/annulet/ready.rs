@@ -1,9 +1,10 @@
 //! A stream that only asks the driver when there is something to read, and then fetches it with a
 //! call of its own: the other way to serve the poll traits.
 //!
-//! The runtime's own streams have the kernel deliver into provided buffers and copy out of them.
-//! Here the bytes stay in the socket until the reader's buffer is there, so nothing is copied twice
-//! and no buffer is held, but a call is needed for each read.
+//! The runtime's own streams have the kernel deliver into provided buffers and copy out of them, at
+//! least while messages are small. Here the bytes always stay in the socket until the reader's
+//! buffer is there, so nothing is copied twice and no buffer is held, but a call is needed for each
+//! read.
 //!
 //! A read that did not fill its buffer has emptied the socket, so the next one waits before it
 //! calls. That takes a driver which tells levels, not edges; elsewhere a read always calls first.
