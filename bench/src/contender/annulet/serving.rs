@@ -60,14 +60,15 @@ pub(super) async fn echo(
             let owned = bytes >= OWNED_BYTES_MIN;
             each(listener, |stream| {
                 let served = served.clone();
-                // A block that borrows from itself: what a function is given lies in its future twice.
-                drop(spawn(async move {
-                    if owned {
-                        echo_owned(&stream, &served, bytes).await
-                    } else {
-                        echo_leases(&stream, &served).await
-                    }
-                }));
+                // Blocks that borrow from themselves: what a function is given lies in its future
+                // twice.
+                if owned {
+                    drop(spawn(
+                        async move { echo_owned(&stream, &served, bytes).await },
+                    ));
+                } else {
+                    drop(spawn(async move { echo_leases(&stream, &served).await }));
+                }
                 Ok(())
             })
             .await
