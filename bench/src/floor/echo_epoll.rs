@@ -43,6 +43,8 @@ pub fn serve(listener: &TcpListener, control: &Control) -> io::Result<()> {
         totals: Totals::default(),
     };
     let mut events = Vec::with_capacity(EVENTS_MAX);
+    // On a starved machine the first turn may be a while off, and counters are asked for before.
+    control.publish(Some(0), 0);
     loop {
         events.clear();
         server.totals.syscalls += 1;

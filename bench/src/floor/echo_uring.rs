@@ -34,6 +34,8 @@ pub fn serve(echo: &Echo, listener: &TcpListener, control: &Control) -> io::Resu
     };
 
     sockets.accept(listener.as_fd())?;
+    // On a starved machine the first turn may be a while off, and counters are asked for before.
+    control.publish(Some(0), 0);
     loop {
         sockets.enter_past_sends()?;
         while let Some(event) = sockets.next_event() {
