@@ -1,0 +1,209 @@
+//! Accepts that are given up: every client is served or is told, and no descriptor is lost.
+//!
+//! Clients come from threads of their own, some at a time, and each wants one byte or the end.
+//! Meanwhile accepts are given up at points drawn by lot, and now and then the listener is dropped
+//! with its accept armed and bound again to its port at once.
+//! `ANNULET_LONG` makes it a hundred thousand accepts on each driver; `ANNULET_TEST_SEED` repeats
+//! the lots.
+#![cfg(target_os = "linux")]
+
+mod support {
+    pub(crate) mod fds;
+    pub(crate) mod long;
+    pub(crate) mod random;
+    pub(crate) mod socket_variants;
+    pub(crate) mod variants;
+}
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdStream};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use annulet::net::{TcpListener, TcpStream};
+use annulet::time::timeout;
+use annulet::{select, yield_now};
+use socket2::SockRef;
+use support::fds::open_fds;
+use support::long;
+use support::random::{Random, seed};
+use support::socket_variants::socket_variants;
+
+/// How long anything may take that does not wait for us, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Threads of clients, and how many connections each has at a time.
+const CLIENTS: usize = 2;
+const AT_ONCE: usize = 12;
+
+/// What became of the connections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fates {
+    served: u64,
+    /// The end, a reset or a refusal: the listener went.
+    told: u64,
+}
+
+/// Connects until told to stop. A client that hears nothing fails the test.
+fn clients(address: SocketAddr, stop: &AtomicBool) -> Fates {
+    let mut fates = Fates::default();
+    let connect = |_| StdStream::connect(address);
+    while !stop.load(Ordering::Relaxed) {
+        let under_way: Vec<_> = (0..AT_ONCE).map(connect).collect();
+        for client in under_way {
+            match client.and_then(hears) {
+                Ok(true) => fates.served += 1,
+                Ok(false) => fates.told += 1,
+                Err(error) if is_telling(&error) => fates.told += 1,
+                Err(error) => panic!("a client hangs: {error}"),
+            }
+        }
+    }
+    fates
+}
+
+fn is_telling(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused | ErrorKind::BrokenPipe
+    )
+}
+
+/// Whether a byte came before the end.
+fn hears(mut client: StdStream) -> io::Result<bool> {
+    client.set_read_timeout(Some(PATIENCE))?;
+    // Closes with a reset: no port waits for late packets, and so none runs out.
+    SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
+    client.read(&mut [0; 1]).map(|read| read == 1)
+}
+
+/// One accept, which may be given up: `None`.
+async fn accept(listener: &TcpListener, lots: &mut Random) -> io::Result<Option<TcpStream>> {
+    let accepted = match lots.below(4) {
+        0 => {
+            let patience = Duration::from_micros(u64::from(lots.below(4) * 12));
+            timeout(patience, listener.accept()).await.ok()
+        }
+        1 => select! {
+            accepted = listener.accept() => Some(accepted),
+            () = yield_now() => None,
+        },
+        2 => {
+            let mut accept = pin!(listener.accept());
+            match poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await {
+                Poll::Ready(accepted) => Some(accepted),
+                Poll::Pending => None,
+            }
+        }
+        _ => {
+            yield_now().await;
+            timeout(Duration::ZERO, listener.accept()).await.ok()
+        }
+    };
+    Ok(accepted.transpose()?.map(|(stream, _)| stream))
+}
+
+async fn bind(address: SocketAddr) -> TcpListener {
+    // Also that of a listener dropped a moment ago, with its accept armed.
+    TcpListener::bind(address).await.expect("the port is free")
+}
+
+/// Gives up so many accepts. Says how many it took.
+async fn serve(given_up: u32, stop: &AtomicBool, address: SocketAddr, mut lots: Random) -> u64 {
+    let taken = Cell::new(0);
+    let mut listener = bind(address).await;
+    let mut left = given_up;
+    while left > 0 {
+        match accept(&listener, &mut lots).await.expect("accepted") {
+            Some(stream) => {
+                taken.set(taken.get() + 1);
+                // The client may have been told by a reset that came before us: its own affair.
+                let _reset = stream.write_all(b"!").await;
+            }
+            None => left -= 1,
+        }
+        if lots.once_in(2_000) {
+            drop(listener);
+            listener = bind(address).await;
+        }
+    }
+    // Those who have connected by now are served, or told by the end of the listener.
+    stop.store(true, Ordering::Relaxed);
+    for _ in 0..AT_ONCE {
+        if let Ok(accepted) = timeout(Duration::from_millis(1), listener.accept()).await {
+            let (stream, _) = accepted.expect("accepted");
+            taken.set(taken.get() + 1);
+            let _reset = stream.write_all(b"!").await;
+        }
+    }
+    taken.get()
+}
+
+/// A port that nobody has at the moment.
+fn free_port() -> SocketAddr {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+    listener.local_addr().expect("bound")
+}
+
+#[test]
+fn every_client_of_accepts_that_are_given_up_is_served_or_told() {
+    let seed = seed();
+    for variant in socket_variants() {
+        // What a driver keeps for the process is opened with the first runtime.
+        drop(variant.builder().build().expect("a runtime"));
+        let before = open_fds();
+        let whole = ["poll", "uring"].contains(&variant.name.as_str());
+        let given_up = if whole {
+            long::count(30_000, 100_000)
+        } else {
+            4_000
+        };
+        let begun = Instant::now();
+        let address = free_port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let runtime = variant.builder().build().expect("a runtime");
+        let (threads, taken) = runtime.block_on(async {
+            // Somebody listens before the first client comes.
+            let server = serve(given_up, &stop, address, Random::new(seed));
+            let mut server = pin!(server);
+            let _begun = poll_fn(|cx| Poll::Ready(server.as_mut().poll(cx))).await;
+            let clients = (0..CLIENTS).map(|_| {
+                let stop = Arc::clone(&stop);
+                thread::spawn(move || clients(address, &stop))
+            });
+            let clients: Vec<_> = clients.collect();
+            let taken = server.await;
+            (clients, taken)
+        });
+        drop(runtime);
+        let mut fates = Fates::default();
+        for thread in threads {
+            let of_thread = thread.join().expect("every client is served or told");
+            fates.served += of_thread.served;
+            fates.told += of_thread.told;
+        }
+        println!(
+            "{}: {given_up} given up, {taken} taken, {fates:?}, {:?}",
+            variant.name,
+            begun.elapsed()
+        );
+        assert!(fates.served > 0, "{}: {fates:?}", variant.name);
+        assert_eq!(fates.served, taken, "{}: {fates:?}", variant.name);
+        fds_are_back_to(before, &variant.name);
+    }
+}
+
+/// Waits until the process has so many descriptors open.
+fn fds_are_back_to(before: Option<usize>, name: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while open_fds() != before {
+        let now = open_fds();
+        assert!(Instant::now() < deadline, "{name}: {before:?}, now {now:?}");
+        thread::yield_now();
+    }
+}

@@ -1,0 +1,253 @@
+//! Messages with sequence numbers, read by reads that are given up: none is missing.
+//!
+//! A thread of its own sends, in bursts with pauses of a few microseconds between them, so that a
+//! read is given up while its bytes are on their way, have just come, or are not sent yet. The
+//! reader takes turns by lot between all ways to read. Whatever comes is compared with what was
+//! sent, byte by byte, so that a gap, a repetition or a change of order is seen where it happens.
+//! `ANNULET_LONG` makes it a million messages on each driver; `ANNULET_TEST_SEED` repeats the lots.
+#![cfg(target_os = "linux")]
+
+mod support {
+    pub(crate) mod adopted;
+    pub(crate) mod long;
+    pub(crate) mod random;
+    pub(crate) mod socket_variants;
+    pub(crate) mod streams;
+    pub(crate) mod variants;
+}
+
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream as StdStream};
+use std::pin::pin;
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use annulet::net::TcpStream;
+use annulet::time::timeout;
+use annulet::{select, yield_now};
+use support::adopted::adopted;
+use support::long;
+use support::random::{Random, seed};
+use support::socket_variants::socket_variants;
+
+/// How long a test of this file may take on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Now and then a message is larger than any buffer of the shard's.
+const LARGE: usize = 20_000;
+
+/// Puts message `number` at the end of `bytes`: its number, its length, then bytes that tell it from
+/// its neighbours.
+fn put_message(number: u32, bytes: &mut Vec<u8>) {
+    let mixed = number.wrapping_mul(0x9E37_79B1) >> 16;
+    let mut more = usize::try_from(mixed % 57).expect("small");
+    if mixed % 512 == 7 {
+        more += LARGE;
+    }
+    bytes.extend_from_slice(&number.to_le_bytes());
+    bytes.extend_from_slice(&u32::try_from(more).expect("small").to_le_bytes());
+    bytes.resize(bytes.len() + more, number.to_le_bytes()[0]);
+}
+
+/// Sends so many messages, in bursts.
+fn send(mut peer: StdStream, messages: u32, mut lots: Random) -> io::Result<()> {
+    let mut burst = Vec::new();
+    let mut number = 0;
+    while number < messages {
+        burst.clear();
+        for _ in 0..=lots.below(5).min(messages - number - 1) {
+            put_message(number, &mut burst);
+            number += 1;
+        }
+        peer.write_all(&burst)?;
+        let pause = Duration::from_micros(u64::from(lots.below(12)));
+        let begun = Instant::now();
+        while begun.elapsed() < pause {
+            thread::yield_now();
+        }
+    }
+    peer.shutdown(Shutdown::Write)
+}
+
+/// What should come next.
+#[derive(Default)]
+struct Ledger {
+    /// The message under way, and how much of it has come.
+    message: Vec<u8>,
+    at: usize,
+    /// Messages begun.
+    begun: u32,
+}
+
+impl Ledger {
+    #[track_caller]
+    fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.at == self.message.len() {
+                self.message.clear();
+                self.at = 0;
+                put_message(self.begun, &mut self.message);
+                self.begun += 1;
+            }
+            let rest = &self.message[self.at..];
+            let count = rest.len().min(bytes.len());
+            let message = self.begun - 1;
+            assert!(
+                bytes[..count] == rest[..count],
+                "message {message}, byte {}: {:?} instead of {:?}",
+                self.at,
+                &bytes[..count.min(16)],
+                &rest[..count.min(16)],
+            );
+            self.at += count;
+            bytes = &bytes[count..];
+        }
+    }
+
+    fn is_complete(&self, messages: u32) -> bool {
+        self.begun == messages && self.at == self.message.len()
+    }
+}
+
+/// One read, which may be given up: `None`. At the end no bytes.
+async fn read(stream: &mut TcpStream, lots: &mut Random) -> io::Result<Option<Vec<u8>>> {
+    let patience = Duration::from_micros(u64::from(lots.below(4) * 12));
+    let capacity = if lots.once_in(64) {
+        64 * 1024
+    } else {
+        1 + usize::try_from(lots.below(120)).expect("small")
+    };
+    let of_lease = |lease: Option<annulet::net::Lease>| match lease {
+        Some(lease) => lease.to_vec(),
+        None => Vec::new(),
+    };
+    match lots.below(6) {
+        0 => Ok(timeout(patience, stream.recv())
+            .await
+            .ok()
+            .transpose()?
+            .map(of_lease)),
+        1 => {
+            let read = timeout(patience, stream.read(Vec::with_capacity(capacity))).await;
+            Ok(read.ok().transpose()?.map(|(_, buf)| buf))
+        }
+        2 => {
+            let mut buf = vec![0; capacity];
+            let read = timeout(patience, futures_util::AsyncReadExt::read(stream, &mut buf)).await;
+            Ok(read.ok().transpose()?.map(|read| {
+                buf.truncate(read);
+                buf
+            }))
+        }
+        3 => select! {
+            lease = stream.recv() => Ok(Some(of_lease(lease?))),
+            () = yield_now() => Ok(None),
+        },
+        4 => select! {
+            read = stream.read(Vec::with_capacity(capacity)) => Ok(Some(read?.1)),
+            lease = stream.recv() => Ok(Some(of_lease(lease?))),
+            () = yield_now() => Ok(None),
+        },
+        _ => {
+            let mut recv = pin!(stream.read(Vec::with_capacity(capacity)));
+            let once = poll_fn(|cx| Poll::Ready(recv.as_mut().poll(cx))).await;
+            match once {
+                Poll::Ready(read) => Ok(Some(read?.1)),
+                Poll::Pending => Ok(None),
+            }
+        }
+    }
+}
+
+/// Reads, and reads given up.
+#[derive(Default)]
+struct Tally {
+    reads: u64,
+    given_up: u64,
+}
+
+/// Reads to the end, and finds every message.
+async fn receive(mut stream: TcpStream, messages: u32, mut lots: Random) -> Tally {
+    let mut ledger = Ledger::default();
+    let mut tally = Tally::default();
+    loop {
+        tally.reads += 1;
+        match read(&mut stream, &mut lots).await.expect("no error") {
+            Some(bytes) if bytes.is_empty() => break,
+            Some(bytes) => ledger.take(&bytes),
+            None => tally.given_up += 1,
+        }
+    }
+    assert!(
+        ledger.is_complete(messages),
+        "the end comes in message {} of {messages}",
+        ledger.begun
+    );
+    tally
+}
+
+/// So many messages over each of so many connections at once.
+async fn exchange(messages: u32, connections: u64, seed: u64) -> Tally {
+    let mut under_way = Vec::new();
+    for connection in 0..connections {
+        let lots = Random::new(seed ^ (connection << 32));
+        let (peer, stream) = adopted();
+        let senders = lots.clone();
+        let sender = thread::spawn(move || send(peer, messages, senders));
+        let reader = annulet::spawn(receive(stream, messages, lots));
+        under_way.push((sender, reader));
+    }
+    let mut tally = Tally::default();
+    for (sender, reader) in under_way {
+        let read = reader.await.expect("no gap");
+        tally.reads += read.reads;
+        tally.given_up += read.given_up;
+        sender.join().expect("no panic").expect("sent");
+    }
+    tally
+}
+
+#[test]
+fn messages_read_by_reads_that_are_given_up_have_no_gap() {
+    let seed = seed();
+    for variant in socket_variants() {
+        let whole = ["poll", "uring"].contains(&variant.name.as_str());
+        let messages = if whole {
+            long::count(200_000, 1_000_000)
+        } else {
+            20_000
+        };
+        let begun = Instant::now();
+        let runtime = variant.builder().build().expect("a runtime");
+        let tally =
+            runtime.block_on(async { timeout(PATIENCE, exchange(messages, 1, seed)).await });
+        let tally = tally.unwrap_or_else(|_| panic!("{}: it hangs", variant.name));
+        println!(
+            "{}: {messages} messages, {} reads of which {} were given up, {:?}",
+            variant.name,
+            tally.reads,
+            tally.given_up,
+            begun.elapsed()
+        );
+        assert!(
+            tally.given_up > u64::from(messages / 100),
+            "{}: hardly a read was given up",
+            variant.name
+        );
+    }
+}
+
+/// More connections than buffers: receives are given up while they wait for one, too.
+#[test]
+fn many_connections_at_once_have_no_gap_where_buffers_run_out() {
+    let seed = seed();
+    for variant in socket_variants() {
+        let runtime = variant.builder().build().expect("a runtime");
+        let all = runtime.block_on(async {
+            let messages = long::count(500, 20_000);
+            timeout(PATIENCE, exchange(messages, 12, seed)).await
+        });
+        assert!(all.is_ok(), "{}: it hangs", variant.name);
+    }
+}
