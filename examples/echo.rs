@@ -1,7 +1,8 @@
 //! An echo server and its client, on one shard.
 //!
 //! Teaches: accepting, a task per connection, receiving into the shard's own buffers and sending
-//! such a buffer back without a copy.
+//! such a buffer back without a copy. With an address it serves until ctrl-c, and without one it
+//! asks itself: `cargo run --example echo -- 127.0.0.1:7000`.
 
 use std::io;
 use std::io::Write;
@@ -22,6 +23,14 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
 
 #[annulet::main]
 async fn main() -> io::Result<()> {
+    if let Some(address) = std::env::args().nth(1) {
+        let listener = TcpListener::bind(address).await?;
+        let stop = annulet::signal::shutdown()?;
+        return annulet::select! {
+            served = serve(listener) => served,
+            _ = stop => Ok(()),
+        };
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = annulet::spawn(serve(listener));
