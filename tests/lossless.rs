@@ -9,6 +9,7 @@
 
 mod support {
     pub(crate) mod adopted;
+    pub(crate) mod child;
     pub(crate) mod long;
     pub(crate) mod random;
     pub(crate) mod socket_variants;
@@ -20,6 +21,7 @@ use std::future::poll_fn;
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
 use std::pin::pin;
+use std::process::Command;
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +30,7 @@ use annulet::net::TcpStream;
 use annulet::time::timeout;
 use annulet::{select, yield_now};
 use support::adopted::adopted;
+use support::child;
 use support::long;
 use support::random::{Random, seed};
 use support::socket_variants::socket_variants;
@@ -249,5 +252,58 @@ fn many_connections_at_once_have_no_gap_where_buffers_run_out() {
             timeout(PATIENCE, exchange(messages, 12, seed)).await
         });
         assert!(all.is_ok(), "{}: it hangs", variant.name);
+    }
+}
+
+/// A network of its own, in which three packets of a hundred are lost; it goes with its last
+/// process. Afterwards the counter says how many there were.
+const LOSSY: &str = "ip link set lo mtu 1500 up && nft 'table inet lossy { chain input { \
+    type filter hook input priority 0; numgen random mod 100 < 3 counter drop; }; }' || exit 77; \
+    \"$0\" \"$@\" && nft list ruleset";
+
+/// How many packets `nft` says were lost.
+fn dropped(said: &str) -> Option<u64> {
+    let (_, rest) = said.split_once("counter packets ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn messages_over_a_link_that_loses_packets_have_no_gap() {
+    const NAME: &str = "messages_over_a_link_that_loses_packets_have_no_gap";
+    if child::part().is_some() {
+        let seed = seed();
+        let runtime = annulet::Builder::new().build().expect("a runtime");
+        let messages = long::count(10_000, 100_000);
+        let tally = runtime.block_on(exchange(messages, 4, seed));
+        println!(
+            "{}: 4 times {messages} messages, {} reads of which {} were given up",
+            runtime.driver().kind,
+            tally.reads,
+            tally.given_up
+        );
+        return;
+    }
+    let mut kinds = Vec::new();
+    annulet::for_each_driver(|runtime| kinds.push(runtime.driver().kind.to_string()));
+    for kind in kinds {
+        let program = child::command(NAME, "lossy");
+        let mut network = Command::new("timeout");
+        network
+            .args(["-k", "1", "300", "unshare", "-n", "sh", "-c", LOSSY])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env("ANNULET_TEST_PART", "lossy")
+            .env("ANNULET_DRIVER", &kind);
+        let output = network.output().expect("coreutils");
+        let said = String::from_utf8_lossy(&output.stdout);
+        // Not ours to make, or no program to make it with.
+        if matches!(output.status.code(), Some(1 | 77 | 127)) && !said.contains("running 1 test") {
+            println!("SKIP {NAME}: no privilege to make a network, or no `ip` and `nft`");
+            return;
+        }
+        assert!(output.status.success(), "{kind}: {output:?}");
+        let lost = dropped(&said);
+        assert!(lost.is_some_and(|lost| lost > 0), "{kind}: {said}");
+        println!("{kind}: {lost:?} packets were lost");
     }
 }
