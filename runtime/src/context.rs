@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -24,7 +25,10 @@ pub struct Context {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+    /// Never dropped, so that it is there for a runtime that is a value of its thread and ends with
+    /// that. Empty whenever the thread is inside of none.
+    static CURRENT: ManuallyDrop<RefCell<Option<Context>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// There is no runtime on this thread.
@@ -49,9 +53,7 @@ impl Error for NoRuntime {}
 /// [`NoRuntime`] outside of one.
 pub fn try_current() -> Result<Context, NoRuntime> {
     CURRENT
-        .try_with(|current| current.borrow().clone())
-        .ok()
-        .flatten()
+        .with(|current| current.borrow().clone())
         .ok_or(NoRuntime)
 }
 
@@ -71,7 +73,7 @@ impl Context {
     /// must neither enter nor leave a runtime, nor run code of a user.
     #[track_caller]
     pub(crate) fn with<R>(f: impl FnOnce(&Self) -> R) -> R {
-        CURRENT.with_borrow(|current| match current {
+        CURRENT.with(|current| match &*current.borrow() {
             Some(context) => f(context),
             None => panic!("{NoRuntime}"),
         })
@@ -92,7 +94,7 @@ impl Context {
     /// Makes it the current runtime of this thread until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered {
         Entered {
-            previous: CURRENT.replace(Some(self.clone())),
+            previous: CURRENT.with(|current| current.replace(Some(self.clone()))),
         }
     }
 }
@@ -105,7 +107,7 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let ours = CURRENT.replace(self.previous.take());
+        let ours = CURRENT.with(|current| current.replace(self.previous.take()));
         drop(ours);
     }
 }

@@ -14,6 +14,7 @@ mod timeout;
 mod wheel;
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -50,7 +51,9 @@ pub(crate) struct Timers {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Timers>>> = const { RefCell::new(None) };
+    /// Never dropped, and empty outside of a runtime, as the current runtime is.
+    static CURRENT: ManuallyDrop<RefCell<Option<Rc<Timers>>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 impl Timers {
@@ -74,14 +77,14 @@ impl Timers {
     #[track_caller]
     fn current() -> Rc<Self> {
         CURRENT
-            .with_borrow(Clone::clone)
+            .with(|current| current.borrow().clone())
             .expect("timers need an annulet runtime: call this from within `block_on` or a task")
     }
 
     /// Makes these the timers of the thread until the guard is dropped.
     pub(crate) fn enter(self: &Rc<Self>) -> Entered {
         Entered {
-            previous: CURRENT.replace(Some(Rc::clone(self))),
+            previous: CURRENT.with(|current| current.replace(Some(Rc::clone(self)))),
         }
     }
 
@@ -202,7 +205,7 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let ours = CURRENT.replace(self.previous.take());
+        let ours = CURRENT.with(|current| current.replace(self.previous.take()));
         drop(ours);
     }
 }

@@ -12,6 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -21,7 +22,9 @@ thread_local! {
     /// How many rings this thread is inside of.
     static DRIVING: Cell<u32> = const { Cell::new(0) };
     /// Rings to send a message to with the next submission.
-    static TARGETS: RefCell<Vec<RawFd>> = const { RefCell::new(Vec::new()) };
+    /// Its few bytes outlive the thread: a ring may end among the last values of that.
+    static TARGETS: ManuallyDrop<RefCell<Vec<RawFd>>> =
+        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// The bells of all rings, the newest last: what a refused message falls back on. Never on a path
@@ -61,7 +64,8 @@ impl Doorbell {
     /// Wakes the shard.
     pub(crate) fn ring(&self) {
         if let Some(ring) = self.ring.filter(|_| DRIVING.get() > 0) {
-            TARGETS.with_borrow_mut(|targets| {
+            TARGETS.with(|targets| {
+                let mut targets = targets.borrow_mut();
                 if !targets.contains(&ring) {
                     targets.push(ring);
                 }
@@ -74,12 +78,12 @@ impl Doorbell {
 
 /// Whether targets wait for a message.
 pub(super) fn is_pending() -> bool {
-    TARGETS.with_borrow(|targets| !targets.is_empty())
+    TARGETS.with(|targets| !targets.borrow().is_empty())
 }
 
 /// Hands over the targets that wait for a message.
 pub(super) fn drain(send: &mut dyn FnMut(RawFd)) {
-    TARGETS.with_borrow_mut(|targets| targets.drain(..).for_each(send));
+    TARGETS.with(|targets| targets.borrow_mut().drain(..).for_each(send));
 }
 
 /// Wakes the shard of a ring that refused a message, if it is still there.
