@@ -14,6 +14,7 @@
 
 mod support {
     pub(crate) mod fds;
+    pub(crate) mod fds_back;
     pub(crate) mod long;
     pub(crate) mod random;
     pub(crate) mod socket_variants;
@@ -37,6 +38,7 @@ use annulet::time::timeout;
 use annulet::{select, spawn, yield_now};
 use socket2::SockRef;
 use support::fds::open_fds;
+use support::fds_back::fds_are_back_to;
 use support::long;
 use support::random::{Random, seed};
 use support::socket_variants::socket_variants;
@@ -231,15 +233,5 @@ fn every_client_of_accepts_that_are_given_up_is_served_or_told() {
         let served = fates.served..=fates.served + fates.gone;
         assert!(served.contains(&taken), "{}: {fates:?}", variant.name);
         fds_are_back_to(before, &variant.name);
-    }
-}
-
-/// Waits until the process has so many descriptors open.
-fn fds_are_back_to(before: Option<usize>, name: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    while open_fds() != before {
-        let now = open_fds();
-        assert!(Instant::now() < deadline, "{name}: {before:?}, now {now:?}");
-        thread::yield_now();
     }
 }

@@ -4,6 +4,7 @@
 mod support {
     pub(crate) mod child;
     pub(crate) mod fds;
+    pub(crate) mod fds_back;
     pub(crate) mod random;
     pub(crate) mod socket_variants;
     pub(crate) mod streams;
@@ -15,19 +16,17 @@ use std::future::pending;
 use std::io::Write;
 use std::process::{Command, exit};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annulet::net::TcpStream;
 use annulet::time::{sleep, timeout};
 use annulet::{Builder, Runtime, spawn, spawn_blocking, yield_now};
 use support::child;
 use support::fds::open_fds;
+use support::fds_back::fds_are_back_to;
 use support::random::{Random, seed};
 use support::socket_variants::socket_variants;
 use support::streams::connected;
-
-/// How long anything may take that does not wait for us, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 thread_local! {
     /// Dropped with its thread, among the other values of that.
@@ -90,11 +89,7 @@ fn a_runtime_that_is_a_value_of_its_thread_ends_with_it() {
             });
         });
         ended.join().expect("no panic, and no abort of the process");
-        let deadline = Instant::now() + PATIENCE;
-        while open_fds() != before {
-            assert!(Instant::now() < deadline, "{}: descriptors", variant.name);
-            thread::yield_now();
-        }
+        fds_are_back_to(before, &variant.name);
     }
 }
 

@@ -217,7 +217,7 @@ fn messages_read_by_reads_that_are_given_up_have_no_gap() {
     for variant in socket_variants() {
         let whole = ["poll", "uring"].contains(&variant.name.as_str());
         let messages = if whole {
-            long::count(200_000, 1_000_000)
+            long::count(100_000, 1_000_000)
         } else {
             20_000
         };

@@ -5,6 +5,7 @@
 mod support {
     pub(crate) mod adopted;
     pub(crate) mod fds;
+    pub(crate) mod fds_back;
     pub(crate) mod long;
     pub(crate) mod random;
     pub(crate) mod socket_variants;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 use annulet::time::{sleep, timeout};
 use annulet::{Builder, Context, yield_now};
 use support::fds::open_fds;
+use support::fds_back::fds_are_back_to;
 use support::socket_variants::socket_variants;
 
 /// How long anything may take that does not wait for us, on a machine that does much else.
@@ -52,7 +54,7 @@ fn on_each(set: fn(&str, Builder) -> Builder, test: impl AsyncFn(&str)) {
         });
         assert!(ended.is_ok(), "{name}: it hangs");
         drop(runtime);
-        assert_eq!(open_fds(), before, "{name}: descriptors");
+        fds_are_back_to(before, name);
     }
 }
 
