@@ -11,11 +11,10 @@
 
 #![expect(unsafe_code, reason = "implements an unsafe trait")]
 
-use std::any::Any;
 use std::fmt;
 use std::io;
-use std::rc::Rc;
 
+use super::shared::Owner;
 use super::{Attempt, OpCode, Shared};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
@@ -26,7 +25,7 @@ use crate::sys::{RawSource, Source};
 pub struct Ready {
     source: RawSource,
     pub(super) interest: Interest,
-    _owner: Rc<dyn Any>,
+    _owner: Owner,
 }
 
 impl fmt::Debug for Ready {

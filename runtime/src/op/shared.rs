@@ -3,12 +3,18 @@
 //! An operation in flight is a holder. So a descriptor is never closed, and its number never
 //! reused, while the kernel may still act on it; closing early is done by cancelling first. The
 //! holder of a watched source tells the driver before it closes.
+//!
+//! Who wants the source itself back awaits the others with [`Shared::into_inner`]. It leaves its
+//! waker beside the source, and each holder that lets go wakes it: before the count goes down, which
+//! is early enough, since the woken task is polled later.
 
-use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::Deref;
 use std::ptr;
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 
 use crate::driver::Driver;
 use crate::sys::{RawSource, Source};
@@ -16,6 +22,35 @@ use crate::sys::{RawSource, Source};
 struct Inner<S: Source> {
     source: Option<S>,
     driver: Driver,
+    /// Somebody awaits the other holders' letting go.
+    awaited: Cell<bool>,
+    waiting: RefCell<Option<Waker>>,
+}
+
+/// A holder's side of the wait for the last one.
+trait Held {
+    /// A holder is about to let go.
+    fn let_go(&self);
+}
+
+impl<S: Source> Held for Inner<S> {
+    #[inline]
+    fn let_go(&self) {
+        if self.awaited.get()
+            && let Some(waker) = self.waiting.take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+/// A holder of a source of any type, which does nothing but keep it open.
+pub(super) struct Owner(Rc<dyn Held>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
 }
 
 impl<S: Source> Inner<S> {
@@ -35,6 +70,8 @@ impl<S: Source> Shared<S> {
         let shared = Self(Rc::new(Inner {
             source: Some(source),
             driver: driver.clone(),
+            awaited: Cell::new(false),
+            waiting: RefCell::default(),
         }));
         driver.note_opened(shared.0.place(), shared.watched());
         shared
@@ -54,8 +91,8 @@ impl<S: Source> Shared<S> {
     }
 
     /// What keeps the source open, whatever its type.
-    pub(super) fn owner(&self) -> Rc<dyn Any> {
-        Rc::clone(&self.0) as Rc<dyn Any>
+    pub(super) fn owner(&self) -> Owner {
+        Owner(Rc::clone(&self.0) as Rc<dyn Held>)
     }
 
     /// The source itself, if this is the last holder.
@@ -67,15 +104,45 @@ impl<S: Source> Shared<S> {
     /// # Errors
     ///
     /// The holder again, while operations or other handles use the source.
-    pub fn try_into_inner(self) -> Result<S, Self> {
-        let place = self.0.place();
-        let mut inner = Rc::try_unwrap(self.0).map_err(Self)?;
-        inner.driver.note_closed(place);
+    pub fn try_into_inner(mut self) -> Result<S, Self> {
+        let Some(inner) = Rc::get_mut(&mut self.0) else {
+            return Err(self);
+        };
+        inner.driver.note_closed(inner.place());
         let source = inner.source.take().expect("taken only here and on drop");
         if let Some(raw) = source.raw() {
             inner.driver.forget(raw);
         }
         Ok(source)
+    }
+
+    /// The source itself, once every other holder has let go.
+    ///
+    /// Operations whose futures were dropped end soon, since they are cancelled; a holder that
+    /// somebody keeps is awaited for as long as it is kept.
+    ///
+    /// # Panics
+    ///
+    /// Never: a holder has a source.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future lets this holder go as well.
+    pub async fn into_inner(self) -> S {
+        let mut last = Some(self);
+        poll_fn(|cx| {
+            let holder = last.take().expect("put back unless it was the last");
+            match holder.try_into_inner() {
+                Ok(source) => Poll::Ready(source),
+                Err(holder) => {
+                    holder.0.awaited.set(true);
+                    holder.0.waiting.replace(Some(cx.waker().clone()));
+                    last = Some(holder);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 }
 
@@ -83,6 +150,13 @@ impl<S: Source> Clone for Shared<S> {
     #[inline]
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
+    }
+}
+
+impl<S: Source> Drop for Shared<S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.let_go();
     }
 }
 
@@ -100,7 +174,10 @@ impl<S: Source> Deref for Shared<S> {
 
 impl<S: Source> Drop for Inner<S> {
     fn drop(&mut self) {
-        if let Some(raw) = self.source.as_ref().and_then(Source::raw) {
+        let Some(source) = &self.source else {
+            return;
+        };
+        if let Some(raw) = source.raw() {
             self.driver.forget(raw);
         }
         self.driver.note_closed(self.place());
