@@ -28,7 +28,8 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// Connects `socket` to `address`.
+    /// Connects `socket` to `address`. Answers `WouldBlock` where a local listener's queue is full
+    /// and the shard attempts it itself.
     #[must_use]
     pub fn new(socket: &Shared<Socket>, address: SockAddr) -> Self {
         Self {
@@ -78,6 +79,10 @@ unsafe impl OpCode for Connect {
         }
         match self.socket.connect(&self.address) {
             Ok(()) => Attempt::Done(Ok(0)),
+            // The local listener's queue is full: nothing is under way.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.address.is_unix() => {
+                Attempt::Done(Err(error))
+            }
             Err(error) if is_under_way(&error) => Attempt::Blocked(Interest::Writable),
             Err(error) => Attempt::Done(Err(error)),
         }
