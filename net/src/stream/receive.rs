@@ -19,9 +19,16 @@
 //! the kernel for them, a polled one receives what is there and waits for readiness when nothing
 //! is. Short reads lead back. The roads change only between reads with nothing in between, so the
 //! order of bytes is kept.
+//!
+//! # Leaving
+//!
+//! A stream that leaves its shard takes along what nobody has read: [`Receiver::drain`] ends what
+//! the kernel was asked for, and [`Receiver::resumed`] goes on from there.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -51,6 +58,29 @@ enum Incoming {
     One(Op<RecvLease>),
     /// To say when there is something.
     Readable(Op<Ready>),
+    /// Nothing: the stream came here with an error that nobody has been told.
+    Failed(io::Error),
+}
+
+/// What a stream had received and nobody had read.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    pub(super) bytes: Vec<u8>,
+    /// The end, after the bytes.
+    pub(super) ended: bool,
+    /// An error, after the bytes.
+    pub(super) error: Option<io::Error>,
+}
+
+impl Unread {
+    fn add(&mut self, received: io::Result<Option<Lease>>) {
+        match received {
+            Ok(Some(lease)) => self.bytes.extend_from_slice(&lease),
+            Ok(None) => self.ended = true,
+            Err(error) if is_cancelled(&error) || lacks_buffers(&error) => {}
+            Err(error) => self.error = Some(error),
+        }
+    }
 }
 
 impl Incoming {
@@ -60,6 +90,17 @@ impl Incoming {
             Self::Many(Multi::new(driver, RecvMulti::new(socket)))
         } else {
             Self::One(Op::new(driver, RecvLease::new(socket).after(drained)))
+        }
+    }
+
+    /// The error that the stream came here with.
+    fn take_failure(&mut self) -> Option<io::Error> {
+        match mem::take(self) {
+            Self::Failed(error) => Some(error),
+            other => {
+                *self = other;
+                None
+            }
         }
     }
 }
@@ -159,8 +200,12 @@ impl Receiver {
                     received.map(|lease| {
                         let room = socket.driver().buffer_bytes();
                         self.drained.set(lease.len() < room);
-                        (!lease.is_empty()).then_some(lease)
+                        unless_empty(lease)
                     })
+                }
+                Incoming::Failed(_) => {
+                    let failure = incoming.take_failure();
+                    return Poll::Ready(Err(failure.expect("just looked at")));
                 }
             };
             match received {
@@ -206,6 +251,8 @@ impl Receiver {
             }
         } else if let Incoming::One(_) = &*incoming {
             *incoming = Incoming::Idle;
+        } else if let Some(error) = incoming.take_failure() {
+            return Poll::Ready(Some(Err(error)));
         }
         Poll::Ready(None)
     }
@@ -301,10 +348,84 @@ impl Receiver {
         Poll::Ready(waited)
     }
 
+    /// Copies the next bytes into `space` and leaves them to the next reader; zero at the end of the
+    /// stream.
+    pub(super) fn poll_peek(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+        space: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if space.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let Some(lease) = ready!(self.poll_lease(socket, cx))? else {
+            return Poll::Ready(Ok(0));
+        };
+        let count = space.len().min(lease.len());
+        space[..count].copy_from_slice(&lease[..count]);
+        self.put_back(lease);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Ends what the kernel was asked for, and answers all that nobody has read.
+    pub(super) async fn drain(&mut self) -> Unread {
+        let mut unread = Unread::default();
+        if let Some(lease) = self.begun.take() {
+            unread.bytes.extend_from_slice(&lease);
+        }
+        if let Some(spill) = self.spill.get() {
+            poll_fn(|cx| match spill.is_busy() {
+                true => {
+                    spill.wait(cx.waker());
+                    Poll::Pending
+                }
+                false => Poll::Ready(()),
+            })
+            .await;
+            unread.bytes.extend(spill.take_all());
+        }
+        match self.incoming.take() {
+            // A wait for readiness has taken nothing.
+            Incoming::Idle | Incoming::Readable(_) => {}
+            Incoming::Many(mut multi) => {
+                multi.disarm();
+                while multi.is_armed() {
+                    let received = poll_fn(|cx| multi.poll_next(cx)).await;
+                    unread.add(received.unwrap_or_else(|last| last));
+                }
+            }
+            Incoming::One(op) => unread.add(op.cancel().await.map(unless_empty)),
+            Incoming::Failed(error) => unread.error = Some(error),
+        }
+        unread.ended |= self.ended.get();
+        unread
+    }
+
+    /// Goes on where another has ended.
+    pub(super) fn resumed(unread: Unread) -> Self {
+        let receiver = Self::default();
+        if !unread.bytes.is_empty() {
+            receiver
+                .spill
+                .get_or_init(|| Rc::new(Spill::from(unread.bytes)));
+        }
+        if let Some(error) = unread.error {
+            receiver.incoming.replace(Incoming::Failed(error));
+        }
+        receiver.ended.set(unread.ended);
+        receiver
+    }
+
     /// Keeps what a reader has left of a lease for the next.
     pub(super) fn put_back(&self, rest: Lease) {
         *self.begun.borrow_mut() = Some(rest);
     }
+}
+
+/// A receive of nothing is the end.
+fn unless_empty(lease: Lease) -> Option<Lease> {
+    (!lease.is_empty()).then_some(lease)
 }
 
 /// Bytes of a dropped read, moved into a lease.

@@ -76,6 +76,12 @@ impl Spill {
         count
     }
 
+    /// Takes all there is.
+    #[must_use]
+    pub fn take_all(&self) -> Vec<u8> {
+        self.bytes.take().into()
+    }
+
     /// Wakes `waker` when the receive in flight has answered.
     pub fn wait(&self, waker: &Waker) {
         self.waiting.add(waker);
@@ -91,6 +97,16 @@ impl Spill {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.bytes.borrow_mut().extend(bytes);
         self.waiting.wake_all();
+    }
+}
+
+/// Bytes that a stream had when it came here.
+impl From<Vec<u8>> for Spill {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: RefCell::new(bytes.into()),
+            ..Self::default()
+        }
     }
 }
 
