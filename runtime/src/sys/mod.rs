@@ -51,6 +51,10 @@ pub(crate) mod process;
 pub(crate) mod ready;
 #[cfg(unix)]
 pub(crate) mod signal;
+#[cfg_attr(target_os = "linux", path = "socket_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "socket_bsd.rs")]
+#[cfg(unix)]
+pub mod socket;
 #[cfg(unix)]
 pub(crate) mod stream;
 
