@@ -1,7 +1,7 @@
-//! TCP on a shard of annulet.
+//! Sockets on a shard of annulet: TCP, Unix, and those of virtual machines.
 //!
 //! A [`TcpListener`] accepts, a [`TcpStream`] receives and sends; both belong to the shard that
-//! made them. There are three ways to read, over the same stream and freely mixed: leases of the
+//! made them, and a stream can be [handed](TcpStream::detach) to another. There are three ways to read, over the same stream and freely mixed: leases of the
 //! shard's own buffers ([`TcpStream::recv`]), owned buffers ([`TcpStream::read`]), and the poll
 //! traits of
 //! `futures-io` (and, by feature, of tokio and hyper). Received bytes belong to the stream, not to the
@@ -11,12 +11,24 @@
 mod addr;
 #[cfg(feature = "hyper")]
 pub mod http;
+#[macro_use]
 mod listen;
 #[macro_use]
 mod stream;
 mod tcp;
 mod turns;
+#[cfg(unix)]
+pub mod unix;
+#[cfg(target_os = "linux")]
+pub mod vsock;
 
 pub use addr::{Target, ToAddrs, lookup};
 pub use annulet_runtime::buf::Lease;
-pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use stream::{
+    Connection, Detached, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
+};
+pub use tcp::{Incoming, Keepalive, TcpListener, TcpSocket, TcpStream};
+#[cfg(unix)]
+pub use unix::{UnixListener, UnixStream};
+#[cfg(target_os = "linux")]
+pub use vsock::{VsockAddr, VsockListener, VsockStream};

@@ -5,6 +5,10 @@
 //! backlog for the next. The multishot request is armed by the first accept and ends with the
 //! listener.
 
+#[cfg(unix)]
+#[macro_use]
+mod methods;
+
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;

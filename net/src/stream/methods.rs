@@ -3,7 +3,14 @@
 /// Implements them for a newtype of [`ByteStream`](crate::stream::ByteStream).
 macro_rules! stream_methods {
     ($Stream:ty) => {
-        impl $Stream {
+        stream_methods!(@read [] $Stream);
+        stream_methods!(@write [] $Stream);
+        stream_methods!(@whole $Stream);
+    };
+
+    // With the generics that the type needs.
+    (@read [$($generics:tt)*] $Stream:ty) => {
+        impl<$($generics)*> $Stream {
             /// Receives the next bytes into a buffer of the shard's, `None` at the end of the stream.
             ///
             /// An idle connection holds no buffer: one is taken when data is there. The lease gives it back
@@ -48,6 +55,28 @@ macro_rules! stream_methods {
                 self.0.read(buf).await
             }
 
+            /// Waits for bytes and copies the next of them into `space`, at most what one lease holds; they
+            /// stay the next to be read. Zero at the end of the stream, or if `space` is empty.
+            ///
+            /// # Errors
+            ///
+            /// As [`recv`](Self::recv).
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: it takes nothing.
+            ///
+            /// # Kernel
+            ///
+            /// As [`recv`](Self::recv): the bytes wait in a buffer of the shard's until they are read.
+            pub async fn peek(&self, space: &mut [u8]) -> std::io::Result<usize> {
+                self.0.peek(space).await
+            }
+        }
+    };
+
+    (@write [$($generics:tt)*] $Stream:ty) => {
+        impl<$($generics)*> $Stream {
             /// Sends from `buf` and says how much the kernel took; see [`write_all`](Self::write_all).
             ///
             /// # Errors
@@ -93,6 +122,11 @@ macro_rules! stream_methods {
                 self.0.write_all(buf)
             }
 
+        }
+    };
+
+    (@whole $Stream:ty) => {
+        impl $Stream {
             /// Shuts down a half, or both. Does not wait.
             ///
             /// # Errors

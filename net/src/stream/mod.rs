@@ -5,25 +5,38 @@
 //! names sockets, and takes its methods from [`stream_methods`](methods) and its poll traits from
 //! [`poll_traits`](poll), so that all of them read and write alike.
 
+mod connect;
+#[macro_use]
+mod handover;
 #[macro_use]
 mod methods;
 #[macro_use]
 mod poll;
 mod flow;
 mod receive;
+#[macro_use]
+pub(crate) mod split;
 mod write;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
+use std::time::Duration;
 
 use annulet_runtime::Driver;
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, Lease};
 use annulet_runtime::op::{Op, Ready, Recv, Send, Shared};
 use socket2::Socket;
 
+pub use self::handover::Detached;
+#[cfg(unix)]
+pub(crate) use self::handover::expect_kind;
+pub(crate) use self::handover::take_linger;
 use self::receive::Receiver;
+pub use self::split::{
+    Connection, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
+};
 use self::write::WriteAll;
 
 /// See the [module](self).
@@ -32,6 +45,8 @@ pub(crate) struct ByteStream {
     receiver: Receiver,
     /// A wait of the poll traits for room to write.
     writable: RefCell<Option<Op<Ready>>>,
+    /// How long closing is to wait for the peer; see [`handover`].
+    pub(crate) linger: Cell<Option<Duration>>,
 }
 
 impl ByteStream {
@@ -42,6 +57,7 @@ impl ByteStream {
             socket: Shared::new(driver, socket),
             receiver: Receiver::default(),
             writable: RefCell::new(None),
+            linger: Cell::new(None),
         })
     }
 
@@ -94,6 +110,11 @@ impl ByteStream {
             Ok(read) => Ok((read, buf)),
             Err(error) => Err(BufError::new(error, buf, 0)),
         }
+    }
+
+    pub(crate) async fn peek(&self, space: &mut [u8]) -> io::Result<usize> {
+        let turn = self.receiver.turns.join();
+        poll_fn(|cx| turn.note(self.receiver.poll_peek(&self.socket, cx, space), cx)).await
     }
 
     pub(crate) async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {

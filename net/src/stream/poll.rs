@@ -114,7 +114,13 @@ thread_local! {
 /// Implements the poll traits for a newtype of [`ByteStream`].
 macro_rules! poll_traits {
     ($Stream:ty) => {
-        impl futures_io::AsyncRead for $Stream {
+        poll_traits!(@read [] $Stream);
+        poll_traits!(@write [] $Stream);
+    };
+
+    // With the generics that the type needs.
+    (@read [$($generics:tt)*] $Stream:ty) => {
+        impl<$($generics)*> futures_io::AsyncRead for $Stream {
             fn poll_read(
                 self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,
@@ -124,7 +130,34 @@ macro_rules! poll_traits {
             }
         }
 
-        impl futures_io::AsyncWrite for $Stream {
+        #[cfg(feature = "tokio-io")]
+        impl<$($generics)*> tokio::io::AsyncRead for $Stream {
+            fn poll_read(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                space: &mut tokio::io::ReadBuf<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                let read = std::task::ready!(self.0.poll_receive(cx, space.initialize_unfilled()))?;
+                space.advance(read);
+                std::task::Poll::Ready(Ok(()))
+            }
+        }
+
+        #[cfg(feature = "hyper")]
+        impl<$($generics)*> hyper::rt::Read for $Stream {
+            fn poll_read(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                mut space: hyper::rt::ReadBufCursor<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                let room = space.remaining();
+                self.0.poll_hand(cx, room, |bytes| space.put_slice(bytes))
+            }
+        }
+    };
+
+    (@write [$($generics:tt)*] $Stream:ty) => {
+        impl<$($generics)*> futures_io::AsyncWrite for $Stream {
             fn poll_write(
                 self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,
@@ -149,20 +182,7 @@ macro_rules! poll_traits {
         }
 
         #[cfg(feature = "tokio-io")]
-        impl tokio::io::AsyncRead for $Stream {
-            fn poll_read(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                space: &mut tokio::io::ReadBuf<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                let read = std::task::ready!(self.0.poll_receive(cx, space.initialize_unfilled()))?;
-                space.advance(read);
-                std::task::Poll::Ready(Ok(()))
-            }
-        }
-
-        #[cfg(feature = "tokio-io")]
-        impl tokio::io::AsyncWrite for $Stream {
+        impl<$($generics)*> tokio::io::AsyncWrite for $Stream {
             fn poll_write(
                 self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,
@@ -187,19 +207,7 @@ macro_rules! poll_traits {
         }
 
         #[cfg(feature = "hyper")]
-        impl hyper::rt::Read for $Stream {
-            fn poll_read(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                mut space: hyper::rt::ReadBufCursor<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                let room = space.remaining();
-                self.0.poll_hand(cx, room, |bytes| space.put_slice(bytes))
-            }
-        }
-
-        #[cfg(feature = "hyper")]
-        impl hyper::rt::Write for $Stream {
+        impl<$($generics)*> hyper::rt::Write for $Stream {
             fn poll_write(
                 self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,

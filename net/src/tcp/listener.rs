@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::stream::TcpStream;
 use crate::addr::{ToAddrs, lookup};
 use crate::listen::Acceptor;
+use crate::stream::take_linger;
 use crate::turns::Turn;
 
 /// Connections that the kernel queues for a listener.
@@ -79,7 +80,7 @@ impl TcpListener {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
         reuse_address(&socket)?;
         if shared {
-            share_port(&socket)?;
+            share_port(&socket, true)?;
         }
         socket.bind(&SockAddr::from(addr))?;
         socket.listen(BACKLOG)?;
@@ -99,7 +100,27 @@ impl TcpListener {
         Self::from_socket(Socket::from(listener))
     }
 
-    fn from_socket(socket: Socket) -> io::Result<Self> {
+    /// Takes over a descriptor, which must be a TCP socket that listens: as a service manager passes
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for anything else, which is then closed; the system's.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[cfg(unix)]
+    pub fn from_fd(fd: std::os::fd::OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(fd);
+        let domains = [Domain::IPV4, Domain::IPV6];
+        crate::stream::expect_kind(&socket, &domains, true, "TCP listener")?;
+        Self::from_socket(socket)
+    }
+
+    pub(super) fn from_socket(socket: Socket) -> io::Result<Self> {
+        // Its connections would inherit it, and closing one would make the shard wait.
+        take_linger(&socket)?;
         let context = Context::current();
         Ok(Self(Acceptor::new(context.driver(), socket)?))
     }
@@ -231,14 +252,11 @@ fn reuse_address(_socket: &Socket) -> io::Result<()> {
 }
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
-fn share_port(socket: &Socket) -> io::Result<()> {
-    socket.set_reuse_port(true)
+pub(super) fn share_port(socket: &Socket, on: bool) -> io::Result<()> {
+    socket.set_reuse_port(on)
 }
 
 #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
-fn share_port(_socket: &Socket) -> io::Result<()> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "this system has no SO_REUSEPORT",
-    ))
+pub(super) fn share_port(_socket: &Socket, _on: bool) -> io::Result<()> {
+    super::options::unsupported("SO_REUSEPORT")
 }

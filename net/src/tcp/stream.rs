@@ -1,11 +1,12 @@
 //! A connected stream.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use annulet_runtime::op::{Connect, Op};
-use annulet_runtime::{Code, Context, Driver};
+use annulet_runtime::{Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::addr::{ToAddrs, lookup};
@@ -21,6 +22,9 @@ pub struct TcpStream(pub(crate) ByteStream);
 
 stream_methods!(TcpStream);
 poll_traits!(TcpStream);
+split_methods!(TcpStream);
+handover_methods!(TcpStream, std::net::TcpStream);
+tcp_options!(TcpStream);
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,19 +64,10 @@ impl TcpStream {
     }
 
     async fn connect_one(addr: SocketAddr) -> io::Result<Self> {
-        let context = Context::current();
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-        let driver = context.driver();
-        let stream = Self::from_socket(driver, socket)?;
-        let attempted = driver.attempts(Code::Connect) && !driver.wants_nonblocking();
-        if attempted {
-            stream.0.socket.set_nonblocking(true)?;
-        }
-        Op::new(driver, Connect::new(&stream.0.socket, SockAddr::from(addr))).await?;
-        if attempted {
-            stream.0.socket.set_nonblocking(false)?;
-        }
-        Ok(stream)
+        ByteStream::connect(socket, SockAddr::from(addr))
+            .await
+            .map(Self)
     }
 
     /// Takes over a connected socket.
@@ -85,7 +80,38 @@ impl TcpStream {
     ///
     /// Outside a runtime.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
-        Self::from_socket(Context::current().driver(), Socket::from(stream))
+        let context = Context::current();
+        ByteStream::adopt(context.driver(), Socket::from(stream)).map(Self)
+    }
+
+    /// Takes over a descriptor, which must be a TCP socket that does not listen.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for anything else, which is then closed; the system's.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[cfg(unix)]
+    pub fn from_fd(fd: std::os::fd::OwnedFd) -> io::Result<Self> {
+        let context = Context::current();
+        let socket = Socket::from(fd);
+        let domains = [Domain::IPV4, Domain::IPV6];
+        crate::stream::expect_kind(&socket, &domains, false, "TCP stream")?;
+        ByteStream::adopt(context.driver(), socket).map(Self)
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.0.socket
+    }
+
+    fn is_v6(&self) -> io::Result<bool> {
+        Ok(self.local_addr()?.is_ipv6())
+    }
+
+    fn linger_cell(&self) -> &Cell<Option<Duration>> {
+        &self.0.linger
     }
 
     pub(super) fn from_socket(driver: &Driver, socket: Socket) -> io::Result<Self> {
@@ -116,23 +142,5 @@ impl TcpStream {
             .peer_addr()?
             .as_socket()
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
-    }
-
-    /// Sends small writes at once instead of gathering them (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.0.socket.set_tcp_nodelay(on)
-    }
-
-    /// Whether small writes are sent at once.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.0.socket.tcp_nodelay()
     }
 }

@@ -1,0 +1,88 @@
+//! Options of TCP sockets that Linux has and most others have not.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use annulet_runtime::sys::socket;
+use socket2::Socket;
+
+pub(super) fn quickack(socket: &Socket) -> io::Result<bool> {
+    socket.tcp_quickack()
+}
+
+pub(super) fn set_quickack(socket: &Socket, on: bool) -> io::Result<()> {
+    socket.set_tcp_quickack(on)
+}
+
+pub(super) fn user_timeout(socket: &Socket) -> io::Result<Option<Duration>> {
+    socket.tcp_user_timeout()
+}
+
+pub(super) fn set_user_timeout(socket: &Socket, timeout: Option<Duration>) -> io::Result<()> {
+    socket.set_tcp_user_timeout(timeout)
+}
+
+pub(super) fn incoming_cpu(socket: &Socket) -> io::Result<usize> {
+    // Minus one, as `socket2` widens it, is none: nothing has come yet.
+    let cpu = socket.cpu_affinity()?;
+    if cpu == usize::MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no CPU has received for this socket yet",
+        ));
+    }
+    Ok(cpu)
+}
+
+pub(super) fn set_incoming_cpu(socket: &Socket, cpu: usize) -> io::Result<()> {
+    socket.set_cpu_affinity(cpu)
+}
+
+pub(super) fn device(socket: &Socket) -> io::Result<Option<Vec<u8>>> {
+    socket.device()
+}
+
+pub(super) fn bind_device(socket: &Socket, name: Option<&[u8]>) -> io::Result<()> {
+    socket.bind_device(name)
+}
+
+pub(super) fn mark(socket: &Socket) -> io::Result<u32> {
+    socket.mark()
+}
+
+pub(super) fn set_mark(socket: &Socket, mark: u32) -> io::Result<()> {
+    socket.set_mark(mark)
+}
+
+pub(super) fn cork(socket: &Socket) -> io::Result<bool> {
+    socket.tcp_cork()
+}
+
+pub(super) fn set_cork(socket: &Socket, on: bool) -> io::Result<()> {
+    socket.set_tcp_cork(on)
+}
+
+pub(super) fn notsent_lowat(socket: &Socket) -> io::Result<u32> {
+    socket.tcp_notsent_lowat()
+}
+
+pub(super) fn set_notsent_lowat(socket: &Socket, bytes: u32) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(bytes)
+}
+
+pub(super) fn fast_open_queue(socket: &Socket) -> io::Result<u32> {
+    socket::fast_open_queue(socket.as_fd())
+}
+
+pub(super) fn set_fast_open_queue(socket: &Socket, queue: u32) -> io::Result<()> {
+    socket::set_fast_open_queue(socket.as_fd(), queue)
+}
+
+pub(super) fn fast_open_connect(socket: &Socket) -> io::Result<bool> {
+    socket::fast_open_connect(socket.as_fd())
+}
+
+pub(super) fn set_fast_open_connect(socket: &Socket, on: bool) -> io::Result<()> {
+    socket::set_fast_open_connect(socket.as_fd(), on)
+}
