@@ -1,0 +1,22 @@
+//! Runs a test on both drivers, as they are and without each feature in turn.
+
+use std::time::Duration;
+
+use annulet::time::timeout;
+
+use super::variants::variants;
+
+/// How long a test may take on one driver that does not wait for us, on a machine that does much
+/// else.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Runs `test` on every variant of the drivers, and ends it where it hangs.
+#[expect(clippy::print_stdout, reason = "tells on which variant a test failed")]
+pub(crate) fn on_each_variant(test: impl AsyncFn()) {
+    for variant in variants() {
+        println!("on {}", variant.name);
+        let runtime = variant.builder().build().expect("a runtime");
+        let ended = runtime.block_on(async { timeout(PATIENCE, test()).await });
+        assert!(ended.is_ok(), "{}: it hangs", variant.name);
+    }
+}
