@@ -21,6 +21,9 @@ use support::streams::connected;
 /// A stream of ours and its peer.
 fn pair() -> (TcpStream, StdStream) {
     let (near, far) = connected().expect("loopback");
+    // A test that awaits an end which does not come is to fail, not to hang.
+    let patience = Some(Duration::from_secs(10));
+    far.set_read_timeout(patience).expect("set");
     (TcpStream::from_std(near).expect("taken over"), far)
 }
 
