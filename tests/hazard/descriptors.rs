@@ -148,7 +148,6 @@ fn the_port_of_a_dropped_listener_is_free_at_once_and_accepts_nobody() {
                     sleep(Duration::from_micros(100)).await;
                 }
             }
-            settle(0).await;
             let refused = StdStream::connect(address).expect_err("nobody listens");
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{kind}");
         });

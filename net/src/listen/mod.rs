@@ -4,12 +4,19 @@
 //! Connections belong to the listener: what arrives for an accept that was dropped waits in its
 //! backlog for the next. The multishot request is armed by the first accept and ends with the
 //! listener.
+//!
+//! Dropping a listener frees its port at once: the request is cancelled, the driver told to see to
+//! that now, and then the socket is closed by its last holder. What had been accepted and was not
+//! taken is closed with it; [`Acceptor::close`] gives it away instead.
+
+mod rest;
 
 #[cfg(unix)]
 #[macro_use]
 mod methods;
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,6 +26,7 @@ use annulet_runtime::op::{Accept, AcceptMulti, Backlog, Multi, Op, Shared, is_ca
 use annulet_runtime::{Code, Driver, Feature};
 use socket2::Socket;
 
+use self::rest::Rest;
 use crate::turns::Turns;
 
 /// See the [module](self).
@@ -29,6 +37,7 @@ pub(crate) struct Acceptor {
     pub(crate) turns: Turns,
     multi: RefCell<Option<Multi<AcceptMulti>>>,
     single: RefCell<Option<Op<Accept>>>,
+    rest: Rest,
 }
 
 impl Acceptor {
@@ -41,15 +50,26 @@ impl Acceptor {
             turns: Turns::default(),
             multi: RefCell::new(None),
             single: RefCell::new(None),
+            rest: Rest::default(),
         })
     }
 
-    /// The next connection.
+    /// The next connection. Errors that pass by themselves are not told; see [`rest`].
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Socket>> {
-        if let Some(socket) = self.backlog.take() {
-            return Poll::Ready(Ok(socket));
-        }
         let driver = self.socket.driver();
+        loop {
+            if let Some(socket) = self.backlog.take() {
+                return Poll::Ready(Ok(socket));
+            }
+            ready!(self.rest.poll(driver, cx));
+            let accepted = ready!(self.poll_once(driver, cx));
+            if let Some(told) = self.rest.judge(driver, accepted) {
+                return Poll::Ready(told);
+            }
+        }
+    }
+
+    fn poll_once(&self, driver: &Driver, cx: &mut Context<'_>) -> Poll<io::Result<Socket>> {
         let multishot = driver.has_code(Code::AcceptMulti) && driver.has(Feature::Multishot);
         if multishot {
             self.poll_multi(cx)
@@ -94,5 +114,37 @@ impl Acceptor {
             *single = None;
         }
         accepted
+    }
+
+    /// Stops accepting, closes the socket, and gives the connections that nobody took.
+    ///
+    /// Cancel safe: dropping it is dropping the listener.
+    pub(crate) async fn close(self) -> Vec<Socket> {
+        let mut left = Vec::new();
+        if let Some(mut multi) = self.multi.take() {
+            multi.disarm();
+            while multi.is_armed() {
+                match poll_fn(|cx| multi.poll_next(cx)).await {
+                    Ok(accepted) | Err(accepted) => left.extend(accepted),
+                }
+            }
+        }
+        if let Some(single) = self.single.take() {
+            left.extend(single.cancel().await);
+        }
+        // They came first, for accepts that were dropped.
+        let mut all: Vec<Socket> = std::iter::from_fn(|| self.backlog.take()).collect();
+        all.extend(left);
+        all
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        let armed = self.multi.take().is_some_and(|multi| multi.is_armed());
+        let single = self.single.take().is_some();
+        if armed || single {
+            self.socket.driver().flush();
+        }
     }
 }

@@ -5,11 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Duration;
 
 use annulet_runtime::Context;
 use annulet_runtime::stream::Stream;
-use annulet_runtime::time::sleep;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::stream::TcpStream;
@@ -23,8 +21,8 @@ const BACKLOG: i32 = 1024;
 
 /// A listening TCP socket of this shard.
 ///
-/// Dropping it closes it, and with it the connections that nobody took, once the kernel has let go
-/// of an accept that was armed: at the end of the shard's tick.
+/// Dropping it closes it, and with it the connections that nobody took; its port is free at once.
+/// [`close`](Self::close) gives those connections away instead.
 #[derive(Debug)]
 pub struct TcpListener(Acceptor);
 
@@ -45,16 +43,7 @@ impl TcpListener {
     pub async fn bind(address: impl ToAddrs) -> io::Result<Self> {
         let mut last = io::Error::from(io::ErrorKind::InvalidInput);
         for addr in lookup(address).await? {
-            let mut opened = Self::open(addr, false);
-            if let Err(error) = &opened
-                && error.kind() == io::ErrorKind::AddrInUse
-            {
-                // Perhaps by a listener that this shard has just dropped: its accept is cancelled
-                // at the end of the tick, and then the port is free. A timer fires after that.
-                sleep(Duration::from_millis(1)).await;
-                opened = Self::open(addr, false);
-            }
-            match opened {
+            match Self::open(addr, false) {
                 Ok(listener) => return Ok(listener),
                 Err(error) => last = error,
             }
@@ -129,7 +118,13 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// The system's, as when it is out of descriptors; the next call tries again.
+    /// Those that say something about the listener, as that it may not be used: the system's. Such
+    /// an error is told once, and the next call rests for a while before it tries again.
+    ///
+    /// Others pass by themselves and are not told. A connection that its peer took back, or that
+    /// the network failed, is passed over. While the system is out of descriptors, or of memory,
+    /// accepting rests for 10 ms, and up to 100 ms if that lasts, or until this shard closes
+    /// something; the clients wait in the kernel's queue.
     ///
     /// # Cancel safety
     ///
@@ -180,6 +175,44 @@ impl TcpListener {
             listener: self,
             turn: self.0.turns.join(),
         }
+    }
+
+    /// Stops accepting, frees the port, and gives the connections that had been accepted and that
+    /// nobody took: a server that ends in good order serves these, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is dropping the listener: it closes, and those connections with it.
+    ///
+    /// # Kernel
+    ///
+    /// The armed accept is cancelled, and its end awaited. Connections that the kernel holds in its
+    /// own queue are refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulet_net::{TcpListener, TcpStream};
+    ///
+    /// # annulet_runtime::Builder::new().build()?.block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// assert!(listener.close().await.is_empty());
+    /// assert!(TcpStream::connect(address).await.is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn close(self) -> Vec<(TcpStream, SocketAddr)> {
+        let driver = self.0.socket.driver().clone();
+        let left = self.0.close().await;
+        // One that cannot be named or taken over is gone already.
+        left.into_iter()
+            .filter_map(|socket| {
+                let peer = socket.peer_addr().ok()?.as_socket()?;
+                Some((TcpStream::from_socket(&driver, socket).ok()?, peer))
+            })
+            .collect()
     }
 
     fn poll_connection(

@@ -35,6 +35,7 @@
 //! [`Driver::shut_down`] refuses new work, cancels everything, and reaps until nothing is in flight
 //! or the deadline has come. What will not complete is leaked and counted, never freed.
 
+mod closed;
 mod config;
 mod describe;
 mod features;
@@ -72,6 +73,7 @@ use crate::panics::discard_panic;
 use crate::pool::Pool;
 use crate::shim::planted;
 use crate::sys::{RawSource, describe, fork};
+use closed::Closed;
 use offload::Offload;
 use slots::{Delivered, Orphaned, Slots};
 
@@ -178,6 +180,7 @@ struct Inner {
     ledger: OnceCell<Rc<dyn Ledger>>,
     /// Attempts left in this tick before an operation must yield to the others.
     attempts_left: Cell<u32>,
+    closed: Closed,
     /// The process that made it; see [`fork`].
     born_in: u32,
 }
@@ -228,6 +231,7 @@ impl Driver {
             shut_down: Cell::new(false),
             ledger: OnceCell::new(),
             attempts_left: Cell::new(ATTEMPTS_PER_TICK),
+            closed: Closed::default(),
             born_in: fork::generation(),
         };
         let driver = Self(Rc::new(inner));

@@ -52,6 +52,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+pub use crate::sys::{AcceptFault, accept_fault};
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;
 pub use direct::Direct;

@@ -180,6 +180,9 @@ impl<S: Source> Drop for Inner<S> {
         if let Some(raw) = source.raw() {
             self.driver.forget(raw);
         }
+        if self.source.is_some() {
+            self.driver.count_closed();
+        }
         self.driver.note_closed(self.place());
     }
 }

@@ -8,14 +8,17 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{AGAIN, CANCELED, IO, MSG_NOW, NO_BUFFERS, UNSUPPORTED, describe};
 #[cfg(unix)]
-pub use unix::{RawSource, Source};
+pub use unix::{RawSource, Source, accept_fault};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
 pub(crate) use windows::{AGAIN, CANCELED, IO, MSG_NOW, NO_BUFFERS, UNSUPPORTED, describe};
 #[cfg(windows)]
-pub use windows::{RawSource, Source};
+pub use windows::{RawSource, Source, accept_fault};
+
+mod fault;
+pub use fault::AcceptFault;
 
 pub(crate) mod backtrace;
 pub(crate) mod thread;

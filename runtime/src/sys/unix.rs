@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 
+use super::AcceptFault;
+
 /// What a driver watches or names in an entry: a file descriptor.
 pub type RawSource = RawFd;
 
@@ -51,4 +53,29 @@ pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize
 /// What people call a source.
 pub(crate) fn describe(source: RawSource) -> String {
     format!("fd {source}")
+}
+
+/// What an error of accepting is about. Linux gives errors of the network that wait on the new
+/// connection; they say nothing about the listener.
+#[must_use]
+pub fn accept_fault(error: &io::Error) -> AcceptFault {
+    match error.raw_os_error() {
+        Some(
+            libc::ECONNABORTED
+            | libc::ECONNRESET
+            | libc::EINTR
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ENETDOWN,
+        ) => AcceptFault::Connection,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN) => {
+            AcceptFault::Shortage
+        }
+        #[cfg(target_os = "linux")]
+        Some(libc::ENONET) => AcceptFault::Connection,
+        _ => AcceptFault::Listener,
+    }
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::os::windows::fs::FileExt;
 use std::os::windows::io::{AsRawSocket, RawSocket};
 
+use super::AcceptFault;
+
 /// What a driver watches: a socket.
 pub type RawSource = RawSocket;
 
@@ -54,4 +56,16 @@ pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize
 /// What people call a source.
 pub(crate) fn describe(source: RawSource) -> String {
     format!("socket {source}")
+}
+
+/// What an error of accepting is about.
+#[must_use]
+pub fn accept_fault(error: &io::Error) -> AcceptFault {
+    match error.raw_os_error() {
+        // WSAEINTR, WSAENETDOWN, WSAECONNABORTED, WSAECONNRESET.
+        Some(10004 | 10050 | 10053 | 10054) => AcceptFault::Connection,
+        // WSAEMFILE, WSAENOBUFS, and no room for the operation.
+        Some(10024 | 10055 | AGAIN) => AcceptFault::Shortage,
+        _ => AcceptFault::Listener,
+    }
 }
