@@ -13,6 +13,7 @@ mod addr;
 pub mod http;
 #[macro_use]
 mod listen;
+mod serve;
 #[macro_use]
 mod stream;
 mod tcp;
@@ -24,6 +25,9 @@ pub mod vsock;
 
 pub use addr::{Target, ToAddrs, lookup};
 pub use annulet_runtime::buf::Lease;
+pub use serve::{
+    Listener, Over, Running, Server, ServerStats, Serving, serve, serve_over, serve_with,
+};
 pub use stream::{
     Connection, Detached, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
 };

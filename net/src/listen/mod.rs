@@ -116,6 +116,13 @@ impl Acceptor {
         accepted
     }
 
+    /// Has the kernel take no more connections before the next poll; what it has taken comes then.
+    pub(crate) fn pause(&self) {
+        if let Some(multi) = &*self.multi.borrow() {
+            multi.disarm();
+        }
+    }
+
     /// Stops accepting, closes the socket, and gives the connections that nobody took.
     ///
     /// Cancel safe: dropping it is dropping the listener.

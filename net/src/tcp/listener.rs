@@ -66,14 +66,7 @@ impl TcpListener {
     }
 
     fn open(addr: SocketAddr, shared: bool) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-        reuse_address(&socket)?;
-        if shared {
-            share_port(&socket, true)?;
-        }
-        socket.bind(&SockAddr::from(addr))?;
-        socket.listen(BACKLOG)?;
-        Self::from_socket(socket)
+        Self::from_socket(listening(addr, shared)?)
     }
 
     /// Takes over a listening socket.
@@ -215,6 +208,27 @@ impl TcpListener {
             .collect()
     }
 
+    /// See [`Acceptor::pause`].
+    pub(crate) fn pause(&self) {
+        self.0.pause();
+    }
+
+    /// Listening sockets for so many shards on one address: the first that can be listened on, of
+    /// a name's. Each shard has its own where ports can be shared, else all have the same.
+    pub(crate) async fn seeds(
+        address: impl ToAddrs,
+        shards: usize,
+    ) -> io::Result<Vec<std::net::TcpListener>> {
+        let mut last = io::Error::from(io::ErrorKind::InvalidInput);
+        for addr in lookup(address).await? {
+            match seeds_on(addr, shards) {
+                Ok(seeds) => return Ok(seeds),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
     fn poll_connection(
         &self,
         turn: &Turn<'_>,
@@ -270,6 +284,42 @@ impl Stream for Incoming<'_> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (usize::MAX, None)
     }
+}
+
+fn listening(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    reuse_address(&socket)?;
+    if shared {
+        share_port(&socket, true)?;
+    }
+    socket.bind(&SockAddr::from(addr))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn seeds_on(addr: SocketAddr, shards: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let mut seeds = Vec::with_capacity(shards);
+    let mut addr = addr;
+    let mut shared = shards > 1;
+    while seeds.len() < shards {
+        let seed: std::net::TcpListener = match listening(addr, shared) {
+            Ok(socket) => socket.into(),
+            Err(error) if shared && error.kind() == io::ErrorKind::Unsupported => {
+                shared = false;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        // The others share the port that the system chose for the first.
+        addr = seed.local_addr()?;
+        if !shared {
+            while seeds.len() + 1 < shards {
+                seeds.push(seed.try_clone()?);
+            }
+        }
+        seeds.push(seed);
+    }
+    Ok(seeds)
 }
 
 /// Lets a server start again while old connections of its address are still closing.
