@@ -1,15 +1,17 @@
-//! Addresses to connect to or listen on, and the lookup of names, on the blocking pool.
+//! Addresses to connect to or listen on, and the names that stand for them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 
-use annulet_runtime::spawn_blocking;
+use crate::resolve::resolve;
 
 /// An address, or a name with a port that is looked up.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// Known already.
     Addr(SocketAddr),
+    /// Several, known already.
+    Addrs(Vec<SocketAddr>),
     /// To be looked up: `host:port`.
     Name(String),
 }
@@ -32,6 +34,18 @@ impl<I: Into<IpAddr> + Copy> ToAddrs for (I, u16) {
     }
 }
 
+impl ToAddrs for [SocketAddr] {
+    fn to_target(&self) -> Target {
+        Target::Addrs(self.to_vec())
+    }
+}
+
+impl ToAddrs for Vec<SocketAddr> {
+    fn to_target(&self) -> Target {
+        self.as_slice().to_target()
+    }
+}
+
 impl ToAddrs for str {
     fn to_target(&self) -> Target {
         self.parse()
@@ -51,34 +65,43 @@ impl<T: ToAddrs + ?Sized> ToAddrs for &T {
     }
 }
 
-/// The addresses behind `target`. A name is looked up on the blocking pool, by the system's
-/// resolver.
+/// The addresses behind `target`. A name is looked up by the shard's
+/// [`Resolver`](crate::Resolver), which is the system's, on the blocking pool, unless another was
+/// [set](crate::set_resolver).
+///
+/// Who asks for a name while it is being looked up gets the same answer, and so does who asks
+/// within 30 seconds after it was found; see [`CacheConfig`](crate::CacheConfig). Failures are not
+/// remembered.
 ///
 /// # Errors
 ///
-/// The resolver's; `NotFound` for a name without addresses.
+/// The resolver's; `NotFound` for a name without addresses; `InvalidInput` if there is no port, or
+/// there are no addresses.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: a lookup under way ends unheard.
+/// Cancel safe. A lookup that nobody waits for any more does not begin if it has not; one that the
+/// pool has begun ends unheard.
 ///
 /// # Panics
 ///
 /// Outside a runtime, for a name.
 pub async fn lookup(target: impl ToAddrs) -> io::Result<Vec<SocketAddr>> {
-    let name = match target.to_target() {
-        Target::Addr(addr) => return Ok(vec![addr]),
-        Target::Name(name) => name,
-    };
-    let asked = name.clone();
-    let found = spawn_blocking(move || asked.to_socket_addrs().map(Iterator::collect::<Vec<_>>))
-        .await
-        .map_err(io::Error::other)??;
-    if found.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("{name} has no address"),
-        ));
+    let invalid = |message| io::Error::new(io::ErrorKind::InvalidInput, message);
+    match target.to_target() {
+        Target::Addr(addr) => Ok(vec![addr]),
+        Target::Addrs(addrs) if addrs.is_empty() => Err(invalid("no address to use")),
+        Target::Addrs(addrs) => Ok(addrs),
+        Target::Name(name) => {
+            let (host, port) = name
+                .rsplit_once(':')
+                .ok_or_else(|| invalid("a name wants a port, as in host:80"))?;
+            let port = port.parse();
+            resolve(
+                host,
+                port.map_err(|_| invalid("a port is a number up to 65535"))?,
+            )
+            .await
+        }
     }
-    Ok(found)
 }

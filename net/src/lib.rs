@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+mod connect;
 #[cfg(feature = "hyper")]
 pub mod http;
 #[macro_use]
 mod listen;
+mod resolve;
 mod serve;
 #[macro_use]
 mod stream;
@@ -25,6 +27,10 @@ pub mod vsock;
 
 pub use addr::{Target, ToAddrs, lookup};
 pub use annulet_runtime::buf::Lease;
+pub use connect::{ConnectError, Connector};
+pub use resolve::{
+    CacheConfig, Resolved, Resolver, Resolving, SystemResolver, set_name_cache, set_resolver,
+};
 pub use serve::{
     Listener, Over, Running, Server, ServerStats, Serving, serve, serve_over, serve_with,
 };

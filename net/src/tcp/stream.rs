@@ -9,7 +9,8 @@ use std::time::Duration;
 use annulet_runtime::{Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::addr::{ToAddrs, lookup};
+use crate::addr::ToAddrs;
+use crate::connect::Connector;
 use crate::stream::ByteStream;
 
 /// A TCP connection of this shard.
@@ -35,11 +36,12 @@ impl fmt::Debug for TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to `address`; of a name's addresses, to the first that answers.
+    /// Connects to `address`; of a name's addresses, to the first that answers, as a
+    /// [`Connector`] without settings does.
     ///
     /// # Errors
     ///
-    /// The last address's failure, or the lookup's.
+    /// As [`Connector::connect`].
     ///
     /// # Panics
     ///
@@ -53,18 +55,17 @@ impl TcpStream {
     ///
     /// `IORING_OP_CONNECT` (Linux 5.5); on the `poll` driver a non-blocking `connect(2)`.
     pub async fn connect(address: impl ToAddrs) -> io::Result<Self> {
-        let mut last = io::Error::from(io::ErrorKind::InvalidInput);
-        for addr in lookup(address).await? {
-            match Self::connect_one(addr).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        const PLAIN: &Connector = &Connector::new();
+        PLAIN.connect(address).await
     }
 
-    async fn connect_one(addr: SocketAddr) -> io::Result<Self> {
+    /// Connects a new socket to `addr`, once it is prepared.
+    pub(crate) async fn connect_one(
+        addr: SocketAddr,
+        prepare: impl FnOnce(&Socket) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        prepare(&socket)?;
         ByteStream::connect(socket, SockAddr::from(addr))
             .await
             .map(Self)
