@@ -33,7 +33,8 @@ impl fmt::Display for ConnectError {
 
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.failures.last().map(|(_, error)| error as _)
+        let (_, last) = self.failures.last()?;
+        Some(last)
     }
 }
 
