@@ -1,4 +1,5 @@
 //! Connecting to the first of several addresses that answers, over loopback.
+#![cfg(target_os = "linux")]
 
 mod support {
     pub(crate) mod variants;
@@ -136,7 +137,6 @@ fn the_failures_of_all_addresses_are_told() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn one_that_is_silent_costs_the_delay_and_its_socket_is_closed() {
     on_each_variant(async |name| {
         let (_kept, silent) = silent();
@@ -153,7 +153,6 @@ fn one_that_is_silent_costs_the_delay_and_its_socket_is_closed() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn the_time_for_it_all_is_kept_to_and_what_failed_by_then_is_told() {
     on_each_variant(async |name| {
         let (_kept, silent) = silent();
@@ -174,7 +173,6 @@ fn the_time_for_it_all_is_kept_to_and_what_failed_by_then_is_told() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn dropping_a_connect_closes_the_sockets_of_every_attempt() {
     on_each_variant(async |name| {
         let ((_one, first), (_two, second)) = (silent(), silent());
@@ -191,7 +189,6 @@ fn dropping_a_connect_closes_the_sockets_of_every_attempt() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn the_source_address_is_what_the_peer_sees() {
     on_each_variant(async |name| {
         let (listener, address) = listener().await;

@@ -150,6 +150,8 @@ fn one_that_is_slow_may_still_win_after_others_were_dialled() {
 fn the_last_ones_failures_are_waited_for_and_all_are_kept() {
     let outcome = race(&[Act::Refuses(700), Act::Refuses(10), Act::Refuses(600)]);
     assert_eq!(outcome.winner, None);
+    let at: Vec<u128> = outcome.dialled.iter().map(|(_, ms)| *ms).collect();
+    assert!(is_about(at[1], 250) && is_about(at[2], 260), "{at:?}");
     let order: Vec<u16> = outcome.failures.iter().map(|(at, _)| at.port()).collect();
     assert_eq!(order, [1, 0, 2]);
     let error = io::Error::from(ConnectError {
