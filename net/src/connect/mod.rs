@@ -45,7 +45,7 @@ type Configure = dyn Fn(SockRef<'_>, SocketAddr) -> io::Result<()>;
 ///     .configure(|socket, _address| socket.set_keepalive(true));
 /// let stream = connector.connect(listener.local_addr()?).await?;
 /// # #[cfg(target_os = "linux")]
-/// assert_eq!(stream.local_addr()?.ip(), [127, 0, 0, 2]);
+/// assert_eq!(stream.local_addr()?.ip().to_string(), "127.0.0.2");
 /// # Ok::<(), std::io::Error>(())
 /// # })?;
 /// # Ok::<(), std::io::Error>(())
