@@ -1,4 +1,4 @@
-//! Sockets on a shard of annulet: TCP, Unix, and those of virtual machines.
+//! Sockets on a shard of annulet: TCP, UDP, Unix, and those of virtual machines.
 //!
 //! A [`TcpListener`] accepts, a [`TcpStream`] receives and sends; both belong to the shard that
 //! made them, and a stream can be [handed](TcpStream::detach) to another. There are three ways to read, over the same stream and freely mixed: leases of the
@@ -9,7 +9,10 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+#[cfg(unix)]
+mod ancillary;
 mod connect;
+mod datagram;
 #[cfg(feature = "hyper")]
 pub mod http;
 #[macro_use]
@@ -20,13 +23,17 @@ mod serve;
 mod stream;
 mod tcp;
 mod turns;
+mod udp;
 #[cfg(unix)]
 pub mod unix;
 #[cfg(target_os = "linux")]
 pub mod vsock;
 
 pub use addr::{Target, ToAddrs, lookup};
+#[cfg(unix)]
+pub use ancillary::Passed;
 pub use annulet_runtime::buf::Lease;
+pub use annulet_runtime::op::{Credentials, Datagram, Meta};
 pub use connect::{ConnectError, Connector};
 pub use resolve::{
     CacheConfig, Resolved, Resolver, Resolving, SystemResolver, set_name_cache, set_resolver,
@@ -38,7 +45,10 @@ pub use stream::{
     Connection, Detached, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
 };
 pub use tcp::{Incoming, Keepalive, TcpListener, TcpSocket, TcpStream};
+pub use udp::{Transmit, UdpSocket};
 #[cfg(unix)]
-pub use unix::{UnixListener, UnixStream};
+pub use unix::{
+    UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
+};
 #[cfg(target_os = "linux")]
 pub use vsock::{VsockAddr, VsockListener, VsockStream};

@@ -335,11 +335,11 @@ fn reuse_address(_socket: &Socket) -> io::Result<()> {
 }
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
-pub(super) fn share_port(socket: &Socket, on: bool) -> io::Result<()> {
+pub(crate) fn share_port(socket: &Socket, on: bool) -> io::Result<()> {
     socket.set_reuse_port(on)
 }
 
 #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
-pub(super) fn share_port(_socket: &Socket, _on: bool) -> io::Result<()> {
+pub(crate) fn share_port(_socket: &Socket, _on: bool) -> io::Result<()> {
     super::options::unsupported("SO_REUSEPORT")
 }

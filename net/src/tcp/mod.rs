@@ -10,6 +10,7 @@ mod options_other;
 mod socket;
 mod stream;
 
+pub(crate) use listener::share_port;
 pub use listener::{Incoming, TcpListener};
 pub use options::Keepalive;
 pub use socket::TcpSocket;

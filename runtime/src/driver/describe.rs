@@ -47,6 +47,7 @@ impl Code {
     pub const fn since(self) -> &'static str {
         match self {
             Self::Nop | Self::Ready | Self::Fsync => "5.1",
+            Self::RecvMsg | Self::SendMsg => "5.3",
             Self::Accept | Self::Connect => "5.5",
             Self::Recv
             | Self::Send
@@ -55,7 +56,7 @@ impl Code {
             | Self::ReadStream
             | Self::WriteStream => "5.6",
             Self::AcceptMulti => "5.19",
-            Self::RecvMulti => "6.0",
+            Self::RecvMulti | Self::RecvMsgMulti => "6.0",
             Self::WaitId => "6.7",
             Self::Ftruncate => "6.9",
         }
@@ -68,9 +69,14 @@ impl Code {
             Self::Nop => "answered at once",
             Self::AcceptMulti => "one request for each connection",
             Self::RecvMulti => "recv(2) when the stream is readable",
-            Self::Ready | Self::Accept | Self::Connect | Self::Recv | Self::Send => {
-                "tried when the socket is ready"
-            }
+            Self::RecvMsgMulti => "recvmsg(2) when the socket is readable",
+            Self::Ready
+            | Self::Accept
+            | Self::Connect
+            | Self::Recv
+            | Self::RecvMsg
+            | Self::Send
+            | Self::SendMsg => "tried when the socket is ready",
             Self::ReadStream | Self::WriteStream => "tried when the pipe is ready",
             Self::WaitId => "waitid(2) when the pidfd is readable",
             Self::ReadAt | Self::WriteAt | Self::Fsync | Self::Ftruncate => {

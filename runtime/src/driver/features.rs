@@ -63,6 +63,12 @@ named! {
         Recv = "recv",
         /// Receives into provided buffers until cancelled.
         RecvMulti = "recv_multi",
+        /// Receives a message with all that comes along.
+        RecvMsg = "recvmsg",
+        /// Receives messages into provided buffers until cancelled.
+        RecvMsgMulti = "recvmsg_multi",
+        /// Sends a message with an address and control messages.
+        SendMsg = "sendmsg",
         /// Sends an owned buffer.
         Send = "send",
         /// Reads a file at an offset.

@@ -376,7 +376,10 @@ impl Driver {
             | Code::Connect
             | Code::Recv
             | Code::RecvMulti
+            | Code::RecvMsg
+            | Code::RecvMsgMulti
             | Code::Send
+            | Code::SendMsg
             | Code::ReadStream
             | Code::WriteStream
             | Code::WaitId => Route::Attempt,

@@ -33,13 +33,17 @@
 mod accept;
 mod arrived;
 mod connect;
+mod datagram;
 mod direct;
 mod file;
 mod multi;
 mod nop;
 mod ready;
 mod recv;
+mod recv_msg;
+mod recv_msg_multi;
 mod send;
+mod send_msg;
 mod shared;
 #[cfg(unix)]
 mod stream;
@@ -55,19 +59,27 @@ use std::task::{Context, Poll, Waker, ready};
 pub use crate::sys::{AcceptFault, accept_fault};
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;
+pub use datagram::{Datagram, Strays};
 pub use direct::Direct;
 pub use file::{Fsync, ReadAt, Truncate, WriteAt};
 pub use multi::{Multi, MultiCode};
 pub use nop::Nop;
 pub use ready::Ready;
 pub use recv::{Recv, RecvLease, RecvMulti, Spill, lacks_buffers};
+pub use recv_msg::{RecvMsg, RecvMsgLease, recv_msg_now};
+pub use recv_msg_multi::RecvMsgMulti;
 pub use send::{Send, send_now};
+pub use send_msg::{Gather, SendMsg, Whole, send_msg_now};
 pub use shared::Shared;
 #[cfg(unix)]
 pub(crate) use stream::{ReadStream, WriteStream};
 use wait::Wait;
 #[cfg(target_os = "linux")]
 pub(crate) use wait_child::{Exit, WaitChild};
+
+pub use crate::sys::message::{
+    Attach, Credentials, LOCAL_CONTROL_BYTES, Meta, Report, UDP_CONTROL_BYTES, set_report,
+};
 
 use crate::driver::{Code, Completion, Driver, Flow, Interest, Job, Payload, Route, SlotId, Sqe};
 use crate::sys::{self, RawSource};

@@ -354,14 +354,14 @@ impl RecvMulti {
 /// The provided buffer that the kernel chose.
 #[cfg(target_os = "linux")]
 #[inline]
-fn buffer_of(completion: Completion) -> Option<u16> {
+pub(super) fn buffer_of(completion: Completion) -> Option<u16> {
     io_uring::cqueue::buffer_select(completion.flags)
 }
 
 /// Only a ring chooses buffers.
 #[cfg(not(target_os = "linux"))]
 #[inline]
-fn buffer_of(_completion: Completion) -> Option<u16> {
+pub(super) fn buffer_of(_completion: Completion) -> Option<u16> {
     None
 }
 

@@ -21,6 +21,7 @@ mod fault;
 pub use fault::AcceptFault;
 
 pub(crate) mod backtrace;
+pub(crate) mod message;
 pub(crate) mod thread;
 pub(crate) mod ticks;
 

@@ -87,6 +87,12 @@ pub(super) fn probe(disabled: Mask) -> io::Result<Probed> {
             .features
             .without(Mask::NONE.with_code(Code::RecvMulti));
     }
+    // The buffers are lent where there are multishot receives.
+    if disabled.has_code(Code::RecvMulti) || !probed.features.has_code(Code::RecvMulti) {
+        probed.features = probed
+            .features
+            .without(Mask::NONE.with_code(Code::RecvMsgMulti));
+    }
     if disabled.has(Feature::Multishot) {
         probed.features = probed
             .features
@@ -189,7 +195,10 @@ fn opcodes(ring: &Ring, features: Mask) -> io::Result<Mask> {
             Code::Connect => (opcode::Connect::CODE, true),
             Code::Recv => (opcode::Recv::CODE, true),
             Code::RecvMulti => (opcode::RecvMulti::CODE, multishot && buffers),
+            Code::RecvMsg => (opcode::RecvMsg::CODE, true),
+            Code::RecvMsgMulti => (opcode::RecvMsgMulti::CODE, multishot && buffers),
             Code::Send => (opcode::Send::CODE, true),
+            Code::SendMsg => (opcode::SendMsg::CODE, true),
             Code::ReadAt => (opcode::Read::CODE, true),
             Code::WriteAt => (opcode::Write::CODE, true),
             Code::Fsync => (opcode::Fsync::CODE, true),
