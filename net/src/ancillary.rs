@@ -16,8 +16,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use annulet_runtime::Interest;
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt};
 use annulet_runtime::op::{
-    Attach, Credentials, LOCAL_CONTROL_BYTES, Meta, Op, Ready, SendMsg, Shared, Whole,
-    recv_msg_now,
+    Attach, Credentials, LOCAL_CONTROL_BYTES, Meta, Op, Ready, SendMsg, Shared, Whole, recv_msg_now,
 };
 use socket2::Socket;
 
@@ -61,11 +60,15 @@ pub(crate) fn attach(fds: &[BorrowedFd<'_>]) -> io::Result<Attach> {
     })
 }
 
-/// Sends bytes over a connected local socket, and descriptors with the first of them.
+/// Sends bytes over a connected local stream, and descriptors with the first of them.
 ///
 /// # Errors
 ///
 /// `InvalidInput` for no bytes, with which no descriptor would go over a stream; else the system's.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for local byte streams, which come next")
+)]
 pub(crate) async fn send_with_fds<B: IoBuf>(
     socket: &Shared<Socket>,
     buf: B,
@@ -96,6 +99,10 @@ pub(crate) async fn send_with_fds<B: IoBuf>(
 /// # Errors
 ///
 /// `InvalidInput` if so, and for a buffer without room; else the system's.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for local byte streams, which come next")
+)]
 pub(crate) async fn recv_with_fds<B: IoBufMut>(
     socket: &Shared<Socket>,
     engaged: bool,
@@ -113,12 +120,13 @@ pub(crate) async fn recv_with_fds<B: IoBufMut>(
         return Err(BufError::new(error, buf, 0));
     }
     loop {
-        let received = buf.fill_with(|space| {
-            match recv_msg_now(socket, space, LOCAL_CONTROL_BYTES) {
-                Ok((bytes, meta)) => (bytes, Ok((bytes, meta))),
-                Err(error) => (0, Err(error)),
-            }
-        });
+        let received =
+            buf.fill_with(
+                |space| match recv_msg_now(socket, space, LOCAL_CONTROL_BYTES) {
+                    Ok((bytes, meta)) => (bytes, Ok((bytes, meta))),
+                    Err(error) => (0, Err(error)),
+                },
+            );
         match received {
             Ok((bytes, meta)) => return Ok((Passed::new(bytes, meta), buf)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -130,5 +138,111 @@ pub(crate) async fn recv_with_fds<B: IoBufMut>(
         if let Err(error) = Op::new(socket.driver(), ready).await {
             return Err(BufError::new(error, buf, 0));
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::File;
+    use std::io::{ErrorKind, Write};
+    use std::os::fd::AsFd;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use annulet_runtime::op::Shared;
+    use annulet_runtime::{Builder, Choice, Context, yield_now};
+    use socket2::{Domain, Socket, Type};
+
+    use super::{recv_with_fds, send_with_fds};
+
+    fn on_each_driver(body: impl AsyncFn(Shared<Socket>, Shared<Socket>)) {
+        let offered = [Choice::Poll, Choice::Auto];
+        for choice in offered {
+            let builder = Builder::new().ignore_environment().driver(choice);
+            builder.build().expect("a runtime").block_on(async {
+                let driver = Context::current().driver().clone();
+                let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).expect("a pair");
+                for end in [&near, &far] {
+                    end.set_nonblocking(driver.wants_nonblocking())
+                        .expect("set");
+                }
+                body(Shared::new(&driver, near), Shared::new(&driver, far)).await;
+            });
+        }
+    }
+
+    fn room() -> Vec<u8> {
+        Vec::with_capacity(64)
+    }
+
+    #[test]
+    fn descriptors_come_with_the_first_of_the_bytes_they_were_sent_with() {
+        on_each_driver(async |near, far| {
+            let file = File::open("/").expect("open");
+            send_with_fds(&near, b"plain", &[]).await.expect("sent");
+            send_with_fds(&near, b"with one", &[file.as_fd()])
+                .await
+                .expect("sent");
+            send_with_fds(&near, b"with two", &[file.as_fd(); 2])
+                .await
+                .expect("sent");
+            let (passed, buf) = recv_with_fds(&far, false, Vec::with_capacity(5))
+                .await
+                .expect("got");
+            assert_eq!((&buf[..], passed.fds.len()), (&b"plain"[..], 0));
+            let (passed, buf) = recv_with_fds(&far, false, room()).await.expect("got");
+            assert_eq!((&buf[..], passed.fds.len()), (&b"with one"[..], 1));
+            let (passed, _) = recv_with_fds(&far, false, Vec::with_capacity(4))
+                .await
+                .expect("got");
+            assert_eq!((passed.bytes, passed.fds.len()), (4, 2));
+            let (passed, buf) = recv_with_fds(&far, false, room()).await.expect("got");
+            assert_eq!((&buf[..], passed.fds.len()), (&b" two"[..], 0));
+            drop(near);
+            let (passed, _) = recv_with_fds(&far, false, room()).await.expect("the end");
+            assert_eq!((passed.bytes, passed.fds.len()), (0, 0));
+        });
+    }
+
+    #[test]
+    fn a_dropped_receive_takes_nothing() {
+        on_each_driver(async |near, far| {
+            let file = File::open("/").expect("open");
+            {
+                let mut receive = pin!(recv_with_fds(&far, false, room()));
+                std::future::poll_fn(|cx| {
+                    assert!(receive.as_mut().poll(cx).is_pending());
+                    Poll::Ready(())
+                })
+                .await;
+                yield_now().await;
+                send_with_fds(&near, b"kept", &[file.as_fd()])
+                    .await
+                    .expect("sent");
+                yield_now().await;
+            }
+            let (passed, buf) = recv_with_fds(&far, false, room()).await.expect("got");
+            assert_eq!((&buf[..], passed.fds.len()), (&b"kept"[..], 1));
+        });
+    }
+
+    #[test]
+    fn what_would_lose_descriptors_is_refused() {
+        on_each_driver(async |near, far| {
+            let file = File::open("/").expect("open");
+            let failed = send_with_fds(&near, b"", &[file.as_fd()])
+                .await
+                .expect_err("no byte");
+            assert_eq!(failed.error.kind(), ErrorKind::InvalidInput);
+            (&*near).write_all(b"!").expect("sent");
+            let failed = recv_with_fds(&far, true, room())
+                .await
+                .expect_err("engaged");
+            assert_eq!(failed.error.kind(), ErrorKind::InvalidInput);
+            let failed = recv_with_fds(&far, false, Vec::new())
+                .await
+                .expect_err("no room");
+            assert_eq!(failed.error.kind(), ErrorKind::InvalidInput);
+        });
     }
 }

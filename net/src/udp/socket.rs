@@ -5,9 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut};
-use annulet_runtime::op::{
-    Attach, Connect, Datagram, Meta, Op, Send, UDP_CONTROL_BYTES, Whole,
-};
+use annulet_runtime::op::{Attach, Connect, Datagram, Meta, Op, Send, UDP_CONTROL_BYTES, Whole};
 use annulet_runtime::{Code, Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 

@@ -7,9 +7,7 @@ use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut};
-use annulet_runtime::op::{
-    Attach, LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, Whole, set_report,
-};
+use annulet_runtime::op::{Attach, LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, Whole, set_report};
 use annulet_runtime::{Context, Driver};
 use socket2::{Domain, SockAddr, Socket, Type};
 

@@ -49,12 +49,7 @@ impl<B: IoBufMut> RecvMsg<B> {
     /// Receives from `socket` into `buf`, with room for `control_bytes` of control messages;
     /// `strays` gets the message if nobody waits by then.
     #[must_use]
-    pub fn new(
-        socket: &Shared<Socket>,
-        buf: B,
-        control_bytes: usize,
-        strays: &Rc<Strays>,
-    ) -> Self {
+    pub fn new(socket: &Shared<Socket>, buf: B, control_bytes: usize, strays: &Rc<Strays>) -> Self {
         Self {
             socket: socket.clone(),
             buf,

@@ -84,8 +84,7 @@ impl RecvMsgMulti {
             .map(|id| provided.received(id, received.as_ref().copied().unwrap_or(0)));
         received?;
         let mut lease = lease.ok_or(io::ErrorKind::InvalidData)?;
-        let (meta, start) =
-            read_parts(&lease, control_bytes).ok_or(io::ErrorKind::InvalidData)?;
+        let (meta, start) = read_parts(&lease, control_bytes).ok_or(io::ErrorKind::InvalidData)?;
         lease.advance(start);
         Ok(Datagram::leased(lease, meta))
     }
