@@ -66,7 +66,7 @@ pub(crate) fn attach(fds: &[BorrowedFd<'_>]) -> io::Result<Attach> {
 ///
 /// `InvalidInput` for no bytes, with which no descriptor would go over a stream; else the system's.
 #[cfg_attr(
-    not(test),
+    not(all(test, target_os = "linux")),
     expect(dead_code, reason = "for local byte streams, which come next")
 )]
 pub(crate) async fn send_with_fds<B: IoBuf>(
@@ -100,7 +100,7 @@ pub(crate) async fn send_with_fds<B: IoBuf>(
 ///
 /// `InvalidInput` if so, and for a buffer without room; else the system's.
 #[cfg_attr(
-    not(test),
+    not(all(test, target_os = "linux")),
     expect(dead_code, reason = "for local byte streams, which come next")
 )]
 pub(crate) async fn recv_with_fds<B: IoBufMut>(

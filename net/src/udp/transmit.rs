@@ -88,12 +88,14 @@ impl<B> Transmit<B> {
 
     /// The bytes, and what is to go with them.
     fn apart(self) -> (B, Attach) {
-        let mut attach = Attach::default();
-        attach.to = self.to.map(Into::into);
-        attach.segment_bytes = self.segment_bytes;
-        attach.traffic_class = self.traffic_class;
-        attach.source = self.source;
-        attach.interface = self.interface;
+        let attach = Attach {
+            to: self.to.map(Into::into),
+            segment_bytes: self.segment_bytes,
+            traffic_class: self.traffic_class,
+            source: self.source,
+            interface: self.interface,
+            ..Attach::default()
+        };
         (self.contents, attach)
     }
 }

@@ -1,6 +1,7 @@
 //! The two sides of the table: [operations](rows) and [circumstances].
 
 mod circumstances;
+mod messages;
 mod rows;
 
 pub(crate) use circumstances::CIRCUMSTANCES;

@@ -23,6 +23,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
+use super::messages;
 use crate::support::streams::connected;
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<()>>>>;
@@ -87,6 +88,11 @@ pub(crate) const ROWS: &[Row] = &[
         .arming()
         .failing(recv_fails),
     Row::new("send", true, send).failing(send_fails),
+    Row::new("recv a datagram", true, messages::recv_datagram)
+        .arming()
+        .failing(messages::recv_datagram_fails),
+    Row::new("recv a message", true, messages::recv_msg).failing(messages::recv_msg_fails),
+    Row::new("send a message", true, messages::send_msg).failing(messages::send_msg_fails),
     Row::new("read_at", false, read_at).failing(read_at_fails),
     Row::new("write_at", false, write_at).failing(write_at_fails),
     Row::new("sync_all", false, sync_all).failing(sync_all_fails),
@@ -103,7 +109,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("spawn_blocking", true, blocking),
 ];
 
-fn scene<F, K: 'static>(
+pub(super) fn scene<F, K: 'static>(
     operate: impl Fn() -> F + 'static,
     release: impl FnOnce() -> K + 'static,
 ) -> io::Result<Scene>
@@ -116,7 +122,7 @@ where
     })
 }
 
-fn failure(
+pub(super) fn failure(
     errno: i32,
     operate: impl Future<Output = io::Result<()>> + 'static,
 ) -> io::Result<Failure> {

@@ -16,10 +16,15 @@ use std::mem::offset_of;
 use libc::{c_int, cmsghdr};
 
 /// From a message's start to its data.
-// SAFETY: arithmetic alone (Invariant 1).
-const DATA: usize = unsafe { libc::CMSG_LEN(0) } as usize;
+const DATA: usize = data_start();
 /// Bytes of the header's length field: as wide as the room before the next field, or less.
 const LEN_BYTES: usize = length_of_len(|header| &header.cmsg_len);
+
+const fn data_start() -> usize {
+    // SAFETY: arithmetic alone (Invariant 1).
+    let start = unsafe { libc::CMSG_LEN(0) };
+    start as usize
+}
 
 const fn length_of_len<F>(_field: fn(&cmsghdr) -> &F) -> usize {
     size_of::<F>()

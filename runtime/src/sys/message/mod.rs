@@ -36,6 +36,8 @@ pub(crate) use unix::Head;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::RECEIVE_FLAGS;
 #[cfg(windows)]
+use windows as fields;
+#[cfg(windows)]
 pub(crate) use windows::Head;
 
 /// Bytes for control messages that a receive of UDP needs at most: addresses, class, segment size
@@ -153,10 +155,7 @@ pub enum Report {
 ///
 /// The system's; `Unsupported` where it has no such thing.
 pub fn set_report(socket: &socket2::Socket, report: Report, on: bool) -> io::Result<()> {
-    #[cfg(unix)]
-    return fields::set_report(socket, report, on);
-    #[cfg(windows)]
-    return windows::set_report(socket, report, on);
+    fields::set_report(socket, report, on)
 }
 
 /// What a system that lacks something says.
