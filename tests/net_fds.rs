@@ -79,15 +79,19 @@ fn descriptors_arrive_once_closed_on_exec_and_none_is_left_open() {
         drop(variant.builder().build().expect("a runtime"));
         let before = open_fds();
         let runtime = variant.builder().build().expect("a runtime");
-        runtime.block_on(async {
-            arrive(name).await;
-            go_to_the_next(name).await;
-            are_closed_by_a_receive_that_does_not_ask(name).await;
-            are_closed_with_their_socket(name).await;
-            are_cut_by_a_receive_with_too_little_room(name).await;
-            credentials(name).await;
-            settle().await;
+        let ran = runtime.block_on(async {
+            timeout(Duration::from_secs(20), async {
+                arrive(name).await;
+                go_to_the_next(name).await;
+                are_closed_by_a_receive_that_does_not_ask(name).await;
+                are_closed_with_their_socket(name).await;
+                are_cut_by_a_receive_with_too_little_room(name).await;
+                credentials(name).await;
+                settle().await;
+            })
+            .await
         });
+        ran.unwrap_or_else(|_| panic!("stuck on {name}"));
         drop(runtime);
         assert_eq!(open_fds(), before, "{name}");
     }
@@ -244,6 +248,7 @@ fn many_cancelled() {
             let (near, far) = UnixDatagram::pair().expect("a pair");
             let (mut sent, mut received, mut cancelled) = (0_u32, 0_u32, 0_u32);
             let open = open_fds();
+            let deadline = Instant::now() + Duration::from_secs(60);
             while cancelled < CANCELS || received < sent {
                 if cancelled < CANCELS && sent - received < 5 && random.once_in(2) {
                     let bytes = sent.to_le_bytes().to_vec();
@@ -252,6 +257,10 @@ fn many_cancelled() {
                         .expect("sent");
                     sent += 1;
                 }
+                assert!(
+                    Instant::now() < deadline,
+                    "{received} of {sent} descriptors came"
+                );
                 let patience = Duration::from_micros(u64::from(random.below(3)));
                 let Ok(answer) = timeout(patience, far.recv_with_fds(room())).await else {
                     cancelled += 1;

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdSocket};
 use std::pin::pin;
 use std::sync::mpsc::channel;
 use std::task::Poll;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use annulet::net::{Transmit, UdpSocket};
 use annulet::time::{sleep, timeout};
@@ -702,7 +702,9 @@ fn of_100_000_datagrams_received_under_timeouts_none_is_lost_and_none_overtakes(
             let mut next = 0;
             let mut cancelled = 0_u32;
             let mut ways = [0_u32; 4];
+            let deadline = Instant::now() + Duration::from_secs(120);
             while next < COUNT {
+                assert!(Instant::now() < deadline, "only {next} datagrams came");
                 let patience = Duration::from_micros(u64::from(random.below(60)));
                 let way = random.below(4);
                 let mut numbers = Vec::new();
