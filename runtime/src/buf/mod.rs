@@ -24,12 +24,15 @@ mod lease;
 mod provided;
 mod result;
 mod slice;
+mod vectored;
 
 pub use aligned::Aligned;
 pub use lease::Lease;
 pub(crate) use provided::Provided;
 pub use result::{BufError, BufResult};
 pub use slice::Slice;
+pub use vectored::IoBufs;
+pub(crate) use vectored::parts_from;
 
 /// Memory that an operation may read.
 ///

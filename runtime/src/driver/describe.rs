@@ -55,8 +55,9 @@ impl Code {
             | Self::WriteAt
             | Self::ReadStream
             | Self::WriteStream => "5.6",
+            Self::SendVectored => "5.3",
             Self::AcceptMulti => "5.19",
-            Self::RecvMulti | Self::RecvMsgMulti => "6.0",
+            Self::RecvMulti | Self::RecvMsgMulti | Self::SendZc => "6.0",
             Self::WaitId => "6.7",
             Self::Ftruncate => "6.9",
         }
@@ -70,13 +71,15 @@ impl Code {
             Self::AcceptMulti => "one request for each connection",
             Self::RecvMulti => "recv(2) when the stream is readable",
             Self::RecvMsgMulti => "recvmsg(2) when the socket is readable",
+            Self::SendZc => "large buffers are copied like small ones",
             Self::Ready
             | Self::Accept
             | Self::Connect
             | Self::Recv
             | Self::RecvMsg
             | Self::Send
-            | Self::SendMsg => "tried when the socket is ready",
+            | Self::SendMsg
+            | Self::SendVectored => "tried when the socket is ready",
             Self::ReadStream | Self::WriteStream => "tried when the pipe is ready",
             Self::WaitId => "waitid(2) when the pidfd is readable",
             Self::ReadAt | Self::WriteAt | Self::Fsync | Self::Ftruncate => {

@@ -85,6 +85,10 @@ named! {
         WriteStream = "write_stream",
         /// Waits for a child and reaps it.
         WaitId = "waitid",
+        /// Sends an owned buffer from where it is.
+        SendZc = "send_zc",
+        /// Sends several owned buffers.
+        SendVectored = "send_vectored",
     }
 }
 

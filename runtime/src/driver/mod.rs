@@ -380,6 +380,8 @@ impl Driver {
             | Code::RecvMsgMulti
             | Code::Send
             | Code::SendMsg
+            | Code::SendZc
+            | Code::SendVectored
             | Code::ReadStream
             | Code::WriteStream
             | Code::WaitId => Route::Attempt,

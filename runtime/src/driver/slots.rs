@@ -159,6 +159,8 @@ pub(crate) struct VTable {
 pub(crate) enum Flow {
     /// It takes what comes.
     Open,
+    /// It takes what comes, and whoever waits need not hear of this one.
+    Quiet,
     /// Its consumer lags: it is to be cancelled, and armed again once what came is consumed.
     Stop,
 }
@@ -460,6 +462,7 @@ impl Slots {
                 let flow = unsafe { (slot.vtable().more)(slot.place(), completion) };
                 match flow {
                     Flow::Open => Delivered::Wake(slot.waker.take()),
+                    Flow::Quiet => Delivered::Wake(None),
                     Flow::Stop => Delivered::Stop(slot.waker.take()),
                 }
             }

@@ -9,9 +9,11 @@
 
 #![expect(unsafe_code, reason = "lends a buffer to the kernel")]
 
+use std::rc::Rc;
+
 use socket2::Socket;
 
-use super::{Attempt, OpCode, Ready, Shared};
+use super::{Attempt, OpCode, Ready, SendQueue, Shared};
 use crate::buf::{BufError, BufResult, IoBuf};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
@@ -25,6 +27,7 @@ pub struct Send<B> {
     buf: B,
     from: usize,
     all: bool,
+    queue: Option<Rc<SendQueue>>,
 }
 
 impl<B: IoBuf> Send<B> {
@@ -45,6 +48,7 @@ impl<B: IoBuf> Send<B> {
             buf,
             from,
             all: false,
+            queue: None,
         }
     }
 
@@ -59,13 +63,21 @@ impl<B: IoBuf> Send<B> {
         send.all = true;
         send
     }
+
+    /// As a part of what has the turn in `queue`, which gets the turn back if this is dropped.
+    #[inline]
+    #[must_use]
+    pub fn in_turn(mut self, queue: &Rc<SendQueue>) -> Self {
+        self.queue = Some(Rc::clone(queue));
+        self
+    }
 }
 
 /// Never raise SIGPIPE: the error says it.
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
-const FLAGS: i32 = libc::MSG_NOSIGNAL;
+pub(super) const FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-const FLAGS: i32 = 0;
+pub(super) const FLAGS: i32 = 0;
 
 /// Sends what the kernel takes at once.
 ///
@@ -118,6 +130,12 @@ unsafe impl<B: IoBuf> OpCode for Send<B> {
         match completion.into_io() {
             Ok(sent) => Ok((sent, buf)),
             Err(error) => Err(BufError::new(error, buf, 0)),
+        }
+    }
+
+    fn orphan(self, completion: Completion) {
+        if let Some(queue) = &self.queue {
+            queue.answered(completion);
         }
     }
 }

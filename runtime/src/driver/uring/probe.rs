@@ -154,6 +154,9 @@ fn find() -> io::Result<Probed> {
     note(Feature::ReadNowait, Ok(()));
     note(Feature::PollFirst, test.poll_first());
     probed.features = opcodes(&test.ring, probed.features).map_err(|error| explain(&error))?;
+    if !test.knows_usage() {
+        probed.features = probed.features.without(Mask::NONE.with_code(Code::SendZc));
+    }
     Ok(probed)
 }
 
@@ -206,6 +209,8 @@ fn opcodes(ring: &Ring, features: Mask) -> io::Result<Mask> {
             Code::ReadStream => (opcode::Read::CODE, true),
             Code::WriteStream => (opcode::Write::CODE, true),
             Code::WaitId => (opcode::WaitId::CODE, true),
+            Code::SendZc => (opcode::SendZc::CODE, true),
+            Code::SendVectored => (opcode::SendMsg::CODE, true),
         };
         if also && known.is_supported(opcode) {
             found = found.with_code(*code);
@@ -320,6 +325,26 @@ impl Test {
             1 => Ok(()),
             other => Err(io::Error::other(format!("{other} bytes for one"))),
         }
+    }
+
+    /// Whether a zero-copy send may ask what became of its buffer, without which it would not be
+    /// known when to leave it. The socket need not be of a kind that can send so.
+    fn knows_usage(&mut self) -> bool {
+        const REPORT_USAGE: u16 = 1 << 3;
+        let Ok((near, _far)) = UnixStream::pair() else {
+            return false;
+        };
+        let send = opcode::SendZc::new(types::Fd(near.as_raw_fd()), b"!".as_ptr(), 1);
+        let send = send.zc_flags(REPORT_USAGE).build();
+        let Ok(got) = self.run(&[send], 1) else {
+            return false;
+        };
+        let known = !matches!(
+            got.first().map(|cqe| -cqe.result),
+            None | Some(libc::EINVAL | libc::ENOSYS)
+        );
+        // The notification, where there is one.
+        known && (self.open == 0 || self.gather(1).is_ok())
     }
 
     /// Sends itself a message.

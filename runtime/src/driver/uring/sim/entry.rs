@@ -94,6 +94,15 @@ pub(super) enum Request {
         fd: i32,
         from: Range,
     },
+    SendZc {
+        fd: i32,
+        from: Range,
+    },
+    /// What follows the first completion of a zero-copy send: its memory is still read.
+    Notify {
+        fd: i32,
+        from: Range,
+    },
     Read {
         fd: i32,
         into: Range,
@@ -131,6 +140,8 @@ impl Request {
             Self::Connect { address: range, .. }
             | Self::Recv { into: range, .. }
             | Self::Send { from: range, .. }
+            | Self::SendZc { from: range, .. }
+            | Self::Notify { from: range, .. }
             | Self::Read { into: range, .. }
             | Self::Write { from: range, .. } => Some(range),
             _ => None,
@@ -146,6 +157,8 @@ impl Request {
             | Self::Recv { fd, .. }
             | Self::RecvMulti { fd, .. }
             | Self::Send { fd, .. }
+            | Self::SendZc { fd, .. }
+            | Self::Notify { fd, .. }
             | Self::Read { fd, .. }
             | Self::Write { fd, .. }
             | Self::Fsync { fd }
@@ -202,6 +215,10 @@ pub(super) fn read(sqe: &Sqe) -> (u64, Request) {
             into: range(true),
         },
         opcode::Send::CODE => Request::Send {
+            fd,
+            from: range(false),
+        },
+        opcode::SendZc::CODE => Request::SendZc {
             fd,
             from: range(false),
         },

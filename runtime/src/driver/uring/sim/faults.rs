@@ -86,6 +86,12 @@ pub(super) struct Script {
     pub(super) stuck: HashSet<RawFd>,
     /// Completions appear while entries are queued, not only inside `enter`.
     pub(super) posts_eagerly: bool,
+    /// Notifications of zero-copy sends do not come.
+    pub(super) holds_notifications: bool,
+    /// A zero-copy send says that it copied.
+    pub(super) copies: bool,
+    /// A zero-copy send that fails announces no notification, or always one.
+    pub(super) announces_failures: Option<bool>,
     /// How messages to other rings fail.
     pub(super) refuses_messages: Option<i32>,
 }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::buffers::{self, Buffers};
-use super::entry::{self, Request, Target};
+use super::entry::{self, Range, Request, Target};
 use super::faults::{CancelAnswer, Faults, Script};
 use super::memory::Memory;
 use super::random::Random;
@@ -23,6 +23,9 @@ use crate::driver::uring::{Cqe, TAG_SHIFT, Tag};
 /// `IORING_CQE_F_BUFFER` with the shift of the buffer's id, and `IORING_CQE_F_MORE`.
 const F_BUFFER: u32 = 1;
 const F_MORE: u32 = 1 << 1;
+/// `IORING_CQE_F_NOTIF`, and `IORING_NOTIF_USAGE_ZC_COPIED` as a result.
+const F_NOTIF: u32 = 1 << 3;
+const COPIED: i32 = i32::MIN;
 const BUFFER_SHIFT: u32 = 16;
 
 /// What an `enter` takes.
@@ -333,7 +336,8 @@ impl Machine {
                 Target::Fd(fd) => op.request.fd() == Some(fd),
                 Target::Any => true,
             };
-            if !hit || matches!(op.request, Request::Answer(_)) {
+            // A request whose notification alone is missing is over, as far as a cancel goes.
+            if !hit || matches!(op.request, Request::Answer(_) | Request::Notify { .. }) {
                 continue;
             }
             found += 1;
@@ -389,6 +393,7 @@ impl Machine {
                 listener.queued > 0
             }
             (Request::Poll { .. }, None) => op.count > 0,
+            (Request::Notify { .. }, _) => !self.script.holds_notifications,
             _ => true,
         }
     }
@@ -451,6 +456,10 @@ impl Machine {
         if let Request::Answer(result) = request {
             return self.finish(place, result, 0, &[]);
         }
+        if let Request::Notify { .. } = request {
+            let copied = self.script.copies || self.random.chance(300);
+            return self.finish(place, if copied { COPIED } else { 0 }, F_NOTIF, &[]);
+        }
         if is_operation(op.user_data) && self.random.chance(self.faults.op_error) {
             let errno = self
                 .random
@@ -461,7 +470,11 @@ impl Machine {
             Request::Accept { multi, .. } => self.accept(place, multi),
             Request::RecvMulti { .. } => self.receive_provided(place),
             Request::Recv { into, .. } => self.receive(place, into.len),
-            Request::Send { .. } => self.transmit(place),
+            Request::Send { .. } => {
+                let result = self.transmit(place);
+                self.finish(place, result, 0, &[]);
+            }
+            Request::SendZc { fd, from } => self.transmit_from_where_it_is(place, fd, from),
             Request::Read { into, offset, .. } => self.read(place, into.len, offset),
             Request::Write { from, .. } => {
                 let len = self.length(from.len);
@@ -572,17 +585,17 @@ impl Machine {
         }
     }
 
-    fn transmit(&mut self, place: usize) {
+    fn transmit(&mut self, place: usize) -> i32 {
         let Op {
             user_data, request, ..
         } = self.ops[place];
         let Some(bytes) = self.memory.read(user_data) else {
-            return self.finish(place, -libc::EFAULT, 0, &[]);
+            return -libc::EFAULT;
         };
         let len = self.length(bytes.len());
         let broken = self.random.chance(self.faults.reset);
         let source = request.fd().and_then(|fd| self.sources.get_mut(&fd));
-        let result = match source {
+        match source {
             Some(Source::Stream(stream)) if stream.reset || broken => {
                 stream.reset = true;
                 -libc::ECONNRESET
@@ -592,8 +605,32 @@ impl Machine {
                 number(len)
             }
             _ => -libc::ENOTSOCK,
+        }
+    }
+
+    /// The first completion of a zero-copy send. The notification follows in its own time, and its
+    /// memory is lent until then; what fails may announce none.
+    fn transmit_from_where_it_is(&mut self, place: usize, fd: RawFd, from: Range) {
+        let result = self.transmit(place);
+        let announced = match self.script.announces_failures {
+            _ if result >= 0 => true,
+            Some(announced) => announced,
+            None => self.random.chance(500),
         };
-        self.finish(place, result, 0, &[]);
+        if !announced {
+            return self.finish(place, result, 0, &[]);
+        }
+        let delay = self.delay();
+        let op = &mut self.ops[place];
+        op.request = Request::Notify { fd, from };
+        op.due_ns = self.time_ns + delay;
+        op.ending = None;
+        let user_data = op.user_data;
+        self.post(Cqe {
+            user_data,
+            result,
+            flags: F_MORE,
+        });
     }
 
     fn read(&mut self, place: usize, len: usize, offset: u64) {

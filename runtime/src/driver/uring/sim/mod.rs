@@ -351,6 +351,21 @@ impl World {
         self.0.borrow_mut().script.posts_eagerly = true;
     }
 
+    /// Notifications of zero-copy sends do not come, or do again.
+    pub(crate) fn hold_notifications(&self, held: bool) {
+        self.0.borrow_mut().script.holds_notifications = held;
+    }
+
+    /// Zero-copy sends say from now on that they copied.
+    pub(crate) fn copy_sends(&self) {
+        self.0.borrow_mut().script.copies = true;
+    }
+
+    /// Zero-copy sends that fail announce a notification, or none.
+    pub(crate) fn announce_failures(&self, announced: bool) {
+        self.0.borrow_mut().script.announces_failures = Some(announced);
+    }
+
     /// Messages to rings fail so.
     pub(crate) fn refuse_messages(&self, errno: i32) {
         self.0.borrow_mut().script.refuses_messages = Some(errno);

@@ -9,3 +9,4 @@ mod scene;
 mod shutdown;
 mod support;
 mod wakes;
+mod zero_copy;

@@ -122,7 +122,7 @@ impl Episode {
         let bytes = 1 + self.random.index(100);
         let offset = self.random.below(PAGE_BYTES + 10);
         let line = Rc::clone(&self.lines[self.random.index(self.lines.len())]);
-        let task = match self.random.below(14) {
+        let task = match self.random.below(15) {
             0..3 => line.receive(bytes),
             3..5 => line.receive_many(&self.leases),
             5 => line.receive_inline(),
@@ -134,6 +134,7 @@ impl Episode {
             11 if self.random.chance(300) => Some(self.page.sync()),
             11 => Some(nop(&self.rig.driver)),
             12 => Some(self.door.accept()),
+            13 => line.send_zc(bytes),
             _ => Some(self.door.accept_many()),
         };
         if let Some(mut task) = task

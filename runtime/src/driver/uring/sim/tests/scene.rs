@@ -19,7 +19,7 @@ use crate::driver::uring::sim::sources::bytes_at;
 use crate::driver::{Driver, Interest};
 use crate::op::{
     Accept, AcceptMulti, Backlog, Connect, Fsync, Multi, Nop, Op, ReadAt, Ready, Recv, RecvMulti,
-    Send, Shared, Spill, WriteAt,
+    Send, SendZc, Shared, Spill, WriteAt,
 };
 
 /// Calls something unless it is told not to: what a task leaves behind if it is dropped.
@@ -190,6 +190,26 @@ impl Line {
                         line.memory.complain("a sent buffer changed".to_owned());
                     }
                     line.sent.borrow_mut().extend(&bytes[..count]);
+                }
+                unknown.finish();
+            })
+        })
+    }
+
+    pub(super) fn send_zc(self: &Rc<Self>, bytes: usize) -> Option<Task<()>> {
+        let line = Rc::clone(self);
+        (!line.sending.replace(true)).then(|| {
+            Task::new("zero-copy send", |stop| async move {
+                let _end = IfDropped::new(|| line.sending.set(false));
+                let unknown = IfDropped::new(|| line.sent_unknown.set(true));
+                let place = line.sent.borrow().len() as u64;
+                let bytes = bytes_at(!line.name & 0xff_ffff, place, bytes);
+                let send = SendZc::all(&line.socket, Watched::of(&line.memory, &bytes), 0);
+                if let Ok((sent, buf)) = finish(Op::new(line.socket.driver(), send), stop).await {
+                    if buf.as_init() != bytes {
+                        line.memory.complain("a sent buffer changed".to_owned());
+                    }
+                    line.sent.borrow_mut().extend(&bytes[..sent.bytes]);
                 }
                 unknown.finish();
             })
