@@ -33,7 +33,7 @@ pub use addr::{Target, ToAddrs, lookup};
 #[cfg(unix)]
 pub use ancillary::Passed;
 pub use annulet_runtime::buf::Lease;
-pub use annulet_runtime::op::{Credentials, Datagram, Meta};
+pub use annulet_runtime::op::{Credentials, CutShort, Datagram, Meta};
 pub use connect::{ConnectError, Connector};
 pub use resolve::{
     CacheConfig, Resolved, Resolver, Resolving, SystemResolver, set_name_cache, set_resolver,
@@ -42,13 +42,12 @@ pub use serve::{
     Listener, Over, Running, Server, ServerStats, Serving, serve, serve_over, serve_with,
 };
 pub use stream::{
-    Connection, Detached, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
+    BufferedWriter, Connection, Detached, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError,
+    SocketStream, WriteHalf, ZeroCopy,
 };
 pub use tcp::{Incoming, Keepalive, TcpListener, TcpSocket, TcpStream};
 pub use udp::{Transmit, UdpSocket};
 #[cfg(unix)]
-pub use unix::{
-    UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
-};
+pub use unix::{UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream};
 #[cfg(target_os = "linux")]
 pub use vsock::{VsockAddr, VsockListener, VsockStream};

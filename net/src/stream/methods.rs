@@ -100,6 +100,8 @@ macro_rules! stream_methods {
             /// Sends all of `buf` and gives it back.
             ///
             /// Completes when the kernel has taken the last byte, which says nothing about the peer.
+            /// Writes of several tasks are sent one after the other, each of them whole, in the order in
+            /// which they were first polled.
             ///
             /// # Errors
             ///
@@ -108,12 +110,14 @@ macro_rules! stream_methods {
             ///
             /// # Cancel safety
             ///
-            /// Not cancel safe: the peer gets an unknown prefix of `buf`. The buffer is freed once the
-            /// kernel lets go of it, never before.
+            /// Not cancel safe: the peer gets a prefix of `buf`, and [`cut_short`](Self::cut_short) says how
+            /// much once the kernel has answered. The next write begins after that. The buffer is freed once
+            /// the kernel lets go of it, never before. A write that still waits for its turn is cancel safe.
             ///
             /// # Kernel
             ///
-            /// As [`write`](Self::write); short sends are resumed here.
+            /// As [`write`](Self::write); short sends are resumed here. By
+            /// [`set_zero_copy`](Self::set_zero_copy), `IORING_OP_SEND_ZC` (Linux 6.2).
             #[inline]
             pub fn write_all<B: annulet_runtime::buf::IoBuf>(
                 &self,
@@ -122,10 +126,78 @@ macro_rules! stream_methods {
                 self.0.write_all(buf)
             }
 
+            /// Sends from several buffers, one after the other, and says how much the kernel took.
+            ///
+            /// # Errors
+            ///
+            /// As [`write`](Self::write).
+            ///
+            /// # Cancel safety
+            ///
+            /// As [`write`](Self::write).
+            ///
+            /// # Kernel
+            ///
+            /// `IORING_OP_SENDMSG` (Linux 5.3), at most 1024 buffers at once; on the `poll` driver
+            /// `sendmsg(2)` when the stream is writable.
+            pub async fn write_vectored<V: annulet_runtime::buf::IoBufs>(
+                &self,
+                bufs: V,
+            ) -> annulet_runtime::buf::BufResult<usize, V> {
+                self.0.write_vectored(bufs).await
+            }
+
+            /// Sends all of several buffers, one after the other, and gives them back.
+            ///
+            /// # Errors
+            ///
+            /// As [`write_all`](Self::write_all).
+            ///
+            /// # Cancel safety
+            ///
+            /// As [`write_all`](Self::write_all).
+            ///
+            /// # Kernel
+            ///
+            /// As [`write_vectored`](Self::write_vectored); short sends are resumed here.
+            pub async fn write_all_vectored<V: annulet_runtime::buf::IoBufs>(
+                &self,
+                bufs: V,
+            ) -> annulet_runtime::buf::BufResult<(), V> {
+                self.0.write_all_vectored(bufs).await
+            }
+
+            /// How far the last write got that was dropped under way, if the kernel had taken a part of
+            /// it: so much of it comes before what was written next. Asking forgets it.
+            #[must_use]
+            pub fn cut_short(&self) -> Option<$crate::CutShort> {
+                self.0.sender.queue.take_cut_short()
+            }
+
+            /// Says when [`write_all`](Self::write_all) leaves its buffer where it is for the kernel to
+            /// read; see [`ZeroCopy`](crate::ZeroCopy). Never, to begin with.
+            pub fn set_zero_copy(&self, when: $crate::ZeroCopy) {
+                self.0.set_zero_copy(when);
+            }
+
+            /// From how many bytes on buffers are sent from where they are: `None` where they are all
+            /// copied, because that is the setting, the kernel cannot do otherwise, or it copied one
+            /// under [`ZeroCopy::Auto`](crate::ZeroCopy::Auto).
+            #[must_use]
+            pub fn sends_in_place_from(&self) -> Option<usize> {
+                self.0.sends_in_place_from()
+            }
         }
     };
 
     (@whole $Stream:ty) => {
+        impl $crate::stream::SocketStream for $Stream {
+            #[expect(private_interfaces, reason = "see the trait")]
+            fn byte_stream(&self) -> &$crate::stream::ByteStream {
+                &self.0
+            }
+        }
+
         impl $Stream {
             /// Shuts down a half, or both. Does not wait.
             ///

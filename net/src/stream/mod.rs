@@ -17,16 +17,19 @@ mod receive;
 #[macro_use]
 pub(crate) mod split;
 mod write;
+mod write_buffered;
+mod write_zero_copy;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use annulet_runtime::Driver;
-use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, Lease};
-use annulet_runtime::op::{Op, Ready, Recv, Send, Shared};
+use annulet_runtime::buf::{BufError, BufResult, IoBufMut, IoBufMutExt, Lease};
+use annulet_runtime::op::{Op, Ready, Recv, Shared};
 use socket2::Socket;
 
 pub use self::handover::Detached;
@@ -37,12 +40,36 @@ use self::receive::Receiver;
 pub use self::split::{
     Connection, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
 };
-use self::write::WriteAll;
+use self::write::Sender;
+pub use self::write_buffered::BufferedWriter;
+pub use self::write_zero_copy::ZeroCopy;
+
+/// A byte stream over a socket, or a reference to one; only this crate's streams are.
+pub trait SocketStream {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only this crate has byte streams")]
+    fn byte_stream(&self) -> &ByteStream;
+}
+
+impl<S: SocketStream + ?Sized> SocketStream for &S {
+    #[expect(private_interfaces, reason = "see the trait")]
+    fn byte_stream(&self) -> &ByteStream {
+        (**self).byte_stream()
+    }
+}
+
+impl<S: SocketStream + ?Sized> SocketStream for Rc<S> {
+    #[expect(private_interfaces, reason = "see the trait")]
+    fn byte_stream(&self) -> &ByteStream {
+        (**self).byte_stream()
+    }
+}
 
 /// See the [module](self).
 pub(crate) struct ByteStream {
     pub(crate) socket: Shared<Socket>,
     receiver: Receiver,
+    pub(crate) sender: Sender,
     /// A wait of the poll traits for room to write.
     writable: RefCell<Option<Op<Ready>>>,
     /// How long closing is to wait for the peer; see [`handover`].
@@ -56,6 +83,7 @@ impl ByteStream {
         Ok(Self {
             socket: Shared::new(driver, socket),
             receiver: Receiver::default(),
+            sender: Sender::default(),
             writable: RefCell::new(None),
             linger: Cell::new(None),
         })
@@ -115,14 +143,5 @@ impl ByteStream {
     pub(crate) async fn peek(&self, space: &mut [u8]) -> io::Result<usize> {
         let turn = self.receiver.turns.join();
         poll_fn(|cx| turn.note(self.receiver.poll_peek(&self.socket, cx, space), cx)).await
-    }
-
-    pub(crate) async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
-        Op::new(self.socket.driver(), Send::new(&self.socket, buf, 0)).await
-    }
-
-    #[inline]
-    pub(crate) fn write_all<B: IoBuf>(&self, buf: B) -> impl Future<Output = BufResult<(), B>> {
-        WriteAll::new(&self.socket, buf)
     }
 }

@@ -6,32 +6,27 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use annulet_runtime::Interest;
-use annulet_runtime::op::{Op, Ready, send_now};
+use annulet_runtime::op::{send_now, send_vectored_now};
 
 use super::ByteStream;
 
 impl ByteStream {
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut writable = self.writable.borrow_mut();
-        loop {
-            if let Some(wait) = writable.as_mut() {
-                let waited = ready!(Pin::new(wait).poll(cx));
-                *writable = None;
-                waited?;
-            }
-            match send_now(&self.socket, bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let ready = Ready::new(&self.socket, Interest::Writable)
-                        .ok_or(io::ErrorKind::Unsupported)?;
-                    *writable = Some(Op::new(self.socket.driver(), ready));
-                }
-                other => return Poll::Ready(other),
-            }
-        }
+        ready!(self.sender.queue.poll_idle(cx));
+        let wait = &mut self.writable.borrow_mut();
+        self.poll_room(wait, cx, || send_now(&self.socket, bytes))
+    }
+
+    pub(crate) fn poll_send_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.sender.queue.poll_idle(cx));
+        let wait = &mut self.writable.borrow_mut();
+        self.poll_room(wait, cx, || send_vectored_now(&self.socket, parts))
     }
 
     pub(crate) fn poll_receive(
@@ -166,6 +161,14 @@ macro_rules! poll_traits {
                 self.0.poll_send(cx, bytes)
             }
 
+            fn poll_write_vectored(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                parts: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                self.0.poll_send_vectored(cx, parts)
+            }
+
             fn poll_flush(
                 self: std::pin::Pin<&mut Self>,
                 _cx: &mut std::task::Context<'_>,
@@ -191,6 +194,18 @@ macro_rules! poll_traits {
                 self.0.poll_send(cx, bytes)
             }
 
+            fn poll_write_vectored(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                parts: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                self.0.poll_send_vectored(cx, parts)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
             fn poll_flush(
                 self: std::pin::Pin<&mut Self>,
                 _cx: &mut std::task::Context<'_>,
@@ -214,6 +229,18 @@ macro_rules! poll_traits {
                 bytes: &[u8],
             ) -> std::task::Poll<std::io::Result<usize>> {
                 self.0.poll_send(cx, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                parts: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                self.0.poll_send_vectored(cx, parts)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
             }
 
             fn poll_flush(

@@ -1,60 +1,407 @@
-//! Sending all of a buffer, as a future.
+//! Sending owned buffers: one send at a time on a stream, each of them whole.
+//!
+//! A write takes the stream's [turn](SendQueue), gives its buffer to the kernel, and sends the rest
+//! where the kernel takes a part, until all is sent; only then is it the next one's turn, in the
+//! order in which they asked. So writes of several tasks never mingle. One that is dropped under way
+//! leaves the turn to the operation that is in the kernel, and the next write begins when that has
+//! been answered.
 //!
 //! Written by hand rather than as an `async fn` so that the buffer moves once, into the operation.
-//! The kernel is asked to send the whole; where it sends a part all the same, the rest follows from
-//! here.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use annulet_runtime::buf::{BufError, BufResult, IoBuf};
-use annulet_runtime::op::{Op, Send, Shared};
-use socket2::Socket;
+use annulet_runtime::Interest;
+use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufs};
+use annulet_runtime::op::{
+    Op, Ready, Send, SendQueue, SendTicket, SendVectored, SendZc, lacks_buffers,
+};
 
-pub(super) struct WriteAll<'a, B: IoBuf> {
-    socket: &'a Shared<Socket>,
-    op: Op<Send<B>>,
-    done: usize,
+use super::ByteStream;
+use super::write_zero_copy::ZeroCopy;
+
+/// The sending half of a stream.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) queue: Rc<SendQueue>,
+    /// From how many bytes on a write is sent without a copy.
+    pub(super) zero_copy_from: Cell<usize>,
+    pub(super) zero_copy: Cell<ZeroCopy>,
 }
 
-impl<'a, B: IoBuf> WriteAll<'a, B> {
-    #[inline]
-    pub(super) fn new(socket: &'a Shared<Socket>, buf: B) -> Self {
+impl Default for Sender {
+    fn default() -> Self {
         Self {
-            socket,
-            op: Op::new(socket.driver(), Send::all(socket, buf, 0)),
-            done: 0,
+            queue: Rc::default(),
+            zero_copy_from: Cell::new(usize::MAX),
+            zero_copy: Cell::default(),
         }
     }
 }
 
-impl<B: IoBuf> Unpin for WriteAll<'_, B> {}
+/// A way to send what is left of a buffer, or of several.
+pub(super) trait Sending: Unpin {
+    type Buf;
 
-impl<B: IoBuf> Future for WriteAll<'_, B> {
-    type Output = BufResult<(), B>;
+    /// Sends what follows byte `from`: as much of it as can be, or what the kernel takes at once.
+    fn new(stream: &ByteStream, buf: Self::Buf, from: usize, whole: bool) -> Self;
+
+    /// How much there is to send.
+    fn bytes(buf: &Self::Buf) -> usize;
+
+    fn poll(
+        &mut self,
+        stream: &ByteStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<BufResult<usize, Self::Buf>>;
+
+    /// Whether the operation, and not the write, is to give the turn back.
+    fn is_in_flight(&self) -> bool;
+}
+
+/// One buffer: copied by the kernel, or read from where it is.
+pub(super) enum Bytes<B: IoBuf> {
+    Copied(Op<Send<B>>),
+    InPlace(Op<SendZc<B>>, usize),
+}
+
+impl<B: IoBuf> Unpin for Bytes<B> {}
+
+impl<B: IoBuf> Bytes<B> {
+    #[cold]
+    fn in_place(stream: &ByteStream, buf: B, from: usize) -> Self {
+        let send = SendZc::all(&stream.socket, buf, from).in_turn(&stream.sender.queue);
+        Self::InPlace(Op::new(stream.socket.driver(), send), from)
+    }
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
+    fn copied(stream: &ByteStream, buf: B, from: usize, whole: bool) -> Self {
+        let send = if whole {
+            Send::all(&stream.socket, buf, from)
+        } else {
+            Send::new(&stream.socket, buf, from)
+        };
+        let send = send.in_turn(&stream.sender.queue);
+        Self::Copied(Op::new(stream.socket.driver(), send))
+    }
+}
+
+impl<B: IoBuf> Sending for Bytes<B> {
+    type Buf = B;
+
+    #[inline]
+    fn new(stream: &ByteStream, buf: B, from: usize, whole: bool) -> Self {
+        let left = buf.bytes_init() - from;
+        if whole && left >= stream.sender.zero_copy_from.get() {
+            return Self::in_place(stream, buf, from);
+        }
+        Self::copied(stream, buf, from, whole)
+    }
+
+    #[inline]
+    fn bytes(buf: &B) -> usize {
+        buf.bytes_init()
+    }
+
+    #[inline]
+    fn poll(&mut self, stream: &ByteStream, cx: &mut Context<'_>) -> Poll<BufResult<usize, B>> {
         loop {
-            let (sent, buf) = match ready!(Pin::new(&mut this.op).poll(cx)) {
+            match self {
+                Self::Copied(op) => return Pin::new(op).poll(cx),
+                Self::InPlace(op, from) => match ready!(Pin::new(op).poll(cx)) {
+                    Ok((sent, buf)) => {
+                        if sent.copied {
+                            stream.sender.was_copied();
+                        }
+                        return Poll::Ready(Ok((sent.bytes, buf)));
+                    }
+                    Err(failed) if stream.sender.is_refused(&failed.error) => {
+                        *self = Self::copied(stream, failed.buf, *from, true);
+                    }
+                    Err(failed) => return Poll::Ready(Err(failed)),
+                },
+            }
+        }
+    }
+
+    #[inline]
+    fn is_in_flight(&self) -> bool {
+        match self {
+            Self::Copied(op) => op.is_in_flight(),
+            Self::InPlace(op, _) => op.is_in_flight(),
+        }
+    }
+}
+
+/// Several buffers.
+pub(super) struct Parts<V: IoBufs>(Op<SendVectored<V>>);
+
+impl<V: IoBufs> Unpin for Parts<V> {}
+
+impl<V: IoBufs> Sending for Parts<V> {
+    type Buf = V;
+
+    fn new(stream: &ByteStream, bufs: V, from: usize, whole: bool) -> Self {
+        let mut send = SendVectored::new(&stream.socket, bufs, from).in_turn(&stream.sender.queue);
+        if whole {
+            send = send.all();
+        }
+        Self(Op::new(stream.socket.driver(), send))
+    }
+
+    fn bytes(bufs: &V) -> usize {
+        bufs.bytes_init()
+    }
+
+    fn poll(&mut self, _stream: &ByteStream, cx: &mut Context<'_>) -> Poll<BufResult<usize, V>> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+
+    fn is_in_flight(&self) -> bool {
+        self.0.is_in_flight()
+    }
+}
+
+/// Whose turn it is, as one of those who want it sees it.
+enum Turn {
+    Wanted,
+    Queued(SendTicket),
+    Held,
+    Over,
+}
+
+/// A write: all of a buffer, or what the kernel takes of it at once.
+struct Write<'a, S: Sending> {
+    stream: &'a ByteStream,
+    sending: S,
+    turn: Turn,
+    done: usize,
+    total: usize,
+    whole: bool,
+}
+
+impl<'a, S: Sending> Write<'a, S> {
+    #[inline]
+    fn new(stream: &'a ByteStream, buf: S::Buf, whole: bool) -> Self {
+        let total = S::bytes(&buf);
+        Self {
+            stream,
+            sending: S::new(stream, buf, 0, whole),
+            turn: Turn::Wanted,
+            done: 0,
+            total,
+            whole,
+        }
+    }
+
+    #[cold]
+    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let queue = &self.stream.sender.queue;
+        let ticket = match self.turn {
+            Turn::Queued(ticket) => ticket,
+            _ => queue.join(cx.waker()),
+        };
+        self.turn = Turn::Queued(ticket);
+        ready!(queue.poll_turn(ticket, cx));
+        self.turn = Turn::Held;
+        Poll::Ready(())
+    }
+
+    #[inline]
+    fn end(&mut self) {
+        self.turn = Turn::Over;
+        self.stream.sender.queue.give_back();
+    }
+
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BufResult<usize, S::Buf>> {
+        match self.turn {
+            Turn::Held => {}
+            Turn::Wanted if self.stream.sender.queue.try_take() => self.turn = Turn::Held,
+            Turn::Over => panic!("write polled after it completed"),
+            Turn::Wanted | Turn::Queued(_) => ready!(self.poll_turn(cx)),
+        }
+        loop {
+            let (sent, buf) = match ready!(self.sending.poll(self.stream, cx)) {
                 Ok(sent) => sent,
-                Err(failure) => {
-                    let failure = BufError::new(failure.error, failure.buf, this.done);
-                    return Poll::Ready(Err(failure));
+                Err(failed) => {
+                    self.end();
+                    let failed = BufError::new(failed.error, failed.buf, self.done);
+                    return Poll::Ready(Err(failed));
                 }
             };
-            this.done += sent;
-            if this.done == buf.bytes_init() {
-                return Poll::Ready(Ok(((), buf)));
+            self.done += sent;
+            if !self.whole || self.done == self.total {
+                self.end();
+                return Poll::Ready(Ok((self.done, buf)));
             }
             if sent == 0 {
+                self.end();
                 let error = io::ErrorKind::WriteZero.into();
-                return Poll::Ready(Err(BufError::new(error, buf, this.done)));
+                return Poll::Ready(Err(BufError::new(error, buf, self.done)));
             }
-            this.op = Op::new(this.socket.driver(), Send::all(this.socket, buf, this.done));
+            self.sending = S::new(self.stream, buf, self.done, true);
         }
+    }
+}
+
+impl<S: Sending> Drop for Write<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        let queue = &self.stream.sender.queue;
+        match self.turn {
+            Turn::Wanted | Turn::Over => {}
+            Turn::Queued(ticket) => queue.leave(ticket),
+            Turn::Held if self.sending.is_in_flight() => queue.abandon(self.done, self.total),
+            Turn::Held => queue.stop(self.done, self.total),
+        }
+    }
+}
+
+/// Sends all of a buffer.
+struct WriteAll<'a, S: Sending>(Write<'a, S>);
+
+impl<S: Sending> Future for WriteAll<'_, S> {
+    type Output = BufResult<(), S::Buf>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0
+            .poll(cx)
+            .map(|written| written.map(|(_, buf)| ((), buf)))
+    }
+}
+
+/// Sends what the kernel takes of a buffer.
+struct WriteSome<'a, S: Sending>(Write<'a, S>);
+
+impl<S: Sending> Future for WriteSome<'_, S> {
+    type Output = BufResult<usize, S::Buf>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx)
+    }
+}
+
+/// The turn of one who sends borrowed bytes; given back when this is dropped.
+pub(crate) struct HeldTurn<'a> {
+    queue: &'a SendQueue,
+    turn: Turn,
+}
+
+impl<'a> HeldTurn<'a> {
+    /// Waits for the turn.
+    pub(crate) async fn of(stream: &'a ByteStream) -> Self {
+        let mut turn = Self {
+            queue: &stream.sender.queue,
+            turn: Turn::Wanted,
+        };
+        std::future::poll_fn(|cx| turn.poll(cx)).await;
+        turn
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let ticket = match self.turn {
+            Turn::Wanted if self.queue.try_take() => {
+                self.turn = Turn::Held;
+                return Poll::Ready(());
+            }
+            Turn::Queued(ticket) => ticket,
+            _ => self.queue.join(cx.waker()),
+        };
+        self.turn = Turn::Queued(ticket);
+        ready!(self.queue.poll_turn(ticket, cx));
+        self.turn = Turn::Held;
+        Poll::Ready(())
+    }
+}
+
+impl Drop for HeldTurn<'_> {
+    fn drop(&mut self) {
+        match self.turn {
+            Turn::Wanted | Turn::Over => {}
+            Turn::Queued(ticket) => self.queue.leave(ticket),
+            Turn::Held => self.queue.give_back(),
+        }
+    }
+}
+
+impl ByteStream {
+    pub(crate) fn write<B: IoBuf>(&self, buf: B) -> impl Future<Output = BufResult<usize, B>> {
+        WriteSome::<Bytes<B>>(Write::new(self, buf, false))
+    }
+
+    #[inline]
+    pub(crate) fn write_all<B: IoBuf>(&self, buf: B) -> impl Future<Output = BufResult<(), B>> {
+        WriteAll::<Bytes<B>>(Write::new(self, buf, true))
+    }
+
+    pub(crate) fn write_vectored<V: IoBufs>(
+        &self,
+        bufs: V,
+    ) -> impl Future<Output = BufResult<usize, V>> {
+        WriteSome::<Parts<V>>(Write::new(self, bufs, false))
+    }
+
+    pub(crate) fn write_all_vectored<V: IoBufs>(
+        &self,
+        bufs: V,
+    ) -> impl Future<Output = BufResult<(), V>> {
+        WriteAll::<Parts<V>>(Write::new(self, bufs, true))
+    }
+
+    /// Tries to send, and waits for room by `wait` where there is none.
+    pub(crate) fn poll_room(
+        &self,
+        wait: &mut Option<Op<Ready>>,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_wait(wait, cx))?;
+            match attempt() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    *wait = Some(self.wait_for(Interest::Writable)?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    /// A wait for readiness.
+    pub(crate) fn wait_for(&self, interest: Interest) -> io::Result<Op<Ready>> {
+        let ready = Ready::new(&self.socket, interest).ok_or(io::ErrorKind::Unsupported)?;
+        Ok(Op::new(self.socket.driver(), ready))
+    }
+
+    /// Polls a wait that is under way, if one is.
+    pub(crate) fn poll_wait(
+        &self,
+        wait: &mut Option<Op<Ready>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(op) = wait else {
+            return Poll::Ready(Ok(()));
+        };
+        let waited = ready!(Pin::new(op).poll(cx));
+        *wait = None;
+        Poll::Ready(waited)
+    }
+}
+
+impl Sender {
+    /// Whether a zero-copy send failed for a reason that a plain one does not have: the socket is of
+    /// a kind that cannot, or the user may pin no more memory.
+    fn is_refused(&self, error: &io::Error) -> bool {
+        if error.kind() == io::ErrorKind::Unsupported {
+            self.zero_copy_from.set(usize::MAX);
+            return true;
+        }
+        lacks_buffers(error)
     }
 }

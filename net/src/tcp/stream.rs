@@ -17,8 +17,9 @@ use crate::stream::ByteStream;
 ///
 /// Its methods need no more than a shared reference, so that one task can read while another
 /// writes. Several may also read at once: each byte goes to one of them, in the order in which
-/// their reads complete; whose turn is next is not promised. Of several writes at once each keeps
-/// its own order, but the kernel may take them in parts, and then they mingle: let one task write.
+/// their reads complete; whose turn is next is not promised. Several writes at once are sent one
+/// after the other, each of them whole, in the order in which they began. Those of the poll traits
+/// may take a part, and so mingle with others: let one task use these.
 pub struct TcpStream(pub(crate) ByteStream);
 
 stream_methods!(TcpStream);

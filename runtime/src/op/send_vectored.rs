@@ -50,6 +50,7 @@ pub struct SendVectored<V> {
     socket: Shared<Socket>,
     bufs: V,
     from: usize,
+    all: bool,
     queue: Option<Rc<SendQueue>>,
     #[cfg(target_os = "linux")]
     message: Message,
@@ -72,10 +73,18 @@ impl<V: IoBufs> SendVectored<V> {
             socket: socket.clone(),
             bufs,
             from,
+            all: false,
             queue: None,
             #[cfg(target_os = "linux")]
             message: Message::new(),
         }
+    }
+
+    /// Asks a ring to go on after a short send. It may still send fewer.
+    #[must_use]
+    pub fn all(mut self) -> Self {
+        self.all = true;
+        self
     }
 
     /// As a part of what has the turn in `queue`, which gets the turn back if this is dropped.
@@ -120,7 +129,8 @@ unsafe impl<V: IoBufs> OpCode for SendVectored<V> {
         self.message.header.msg_iov = list.as_mut_ptr();
         // One type in glibc and another in musl.
         self.message.header.msg_iovlen = list.len().try_into().expect("a short list");
-        let flags = (FLAGS | libc::MSG_WAITALL).cast_unsigned();
+        let whole = if self.all { libc::MSG_WAITALL } else { 0 };
+        let flags = (FLAGS | whole).cast_unsigned();
         io_uring::opcode::SendMsg::new(fd, &raw const self.message.header)
             .flags(flags)
             .build()
