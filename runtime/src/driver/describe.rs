@@ -49,6 +49,7 @@ impl Code {
             Self::Nop | Self::Ready | Self::Fsync => "5.1",
             Self::RecvMsg | Self::SendMsg => "5.3",
             Self::Accept | Self::Connect => "5.5",
+            Self::Splice => "5.7",
             Self::Recv
             | Self::Send
             | Self::ReadAt
@@ -71,6 +72,7 @@ impl Code {
             Self::AcceptMulti => "one request for each connection",
             Self::RecvMulti => "recv(2) when the stream is readable",
             Self::RecvMsgMulti => "recvmsg(2) when the socket is readable",
+            Self::Splice => "read into memory and sent from there",
             Self::SendZc => "large buffers are copied like small ones",
             Self::Ready
             | Self::Accept

@@ -89,6 +89,8 @@ named! {
         SendZc = "send_zc",
         /// Sends several owned buffers.
         SendVectored = "send_vectored",
+        /// Moves bytes between a file and a socket without bringing them here.
+        Splice = "splice",
     }
 }
 

@@ -72,6 +72,8 @@ use crate::metrics::{DriverStats, Meter};
 use crate::panics::discard_panic;
 use crate::pool::Pool;
 use crate::shim::planted;
+#[cfg(target_os = "linux")]
+use crate::sys::splice::Pipe;
 use crate::sys::{RawSource, describe, fork};
 use closed::Closed;
 use offload::Offload;
@@ -183,6 +185,9 @@ struct Inner {
     closed: Closed,
     /// The process that made it; see [`fork`].
     born_in: u32,
+    /// Empty pipes to splice through.
+    #[cfg(target_os = "linux")]
+    pipes: RefCell<Vec<Pipe>>,
 }
 
 /// A shard's driver; clones are the same driver. Not `Send`.
@@ -204,6 +209,10 @@ pub(crate) const FORKED: &str = "this process was forked from the one that made 
 
 /// Direct attempts that succeed at once in one tick, before an operation yields.
 const ATTEMPTS_PER_TICK: u32 = 256;
+
+/// Pipes that a shard keeps while nobody splices.
+#[cfg(target_os = "linux")]
+const PIPES_MAX: usize = 8;
 
 impl Driver {
     /// Makes the best driver that `config` and this machine allow.
@@ -233,6 +242,8 @@ impl Driver {
             attempts_left: Cell::new(ATTEMPTS_PER_TICK),
             closed: Closed::default(),
             born_in: fork::generation(),
+            #[cfg(target_os = "linux")]
+            pipes: RefCell::default(),
         };
         let driver = Self(Rc::new(inner));
         let provided = driver.make_provided(config)?;
@@ -362,6 +373,21 @@ impl Driver {
         out
     }
 
+    /// An empty pipe, if one is kept.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn take_pipe(&self) -> Option<Pipe> {
+        self.0.pipes.borrow_mut().pop()
+    }
+
+    /// Keeps an empty pipe for whoever wants one next.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn give_pipe(&self, pipe: Pipe) {
+        let mut pipes = self.0.pipes.borrow_mut();
+        if pipes.len() < PIPES_MAX && !self.is_shut_down() {
+            pipes.push(pipe);
+        }
+    }
+
     /// How operations of this code are done here.
     #[inline]
     pub(crate) fn route(&self, code: Code) -> Route {
@@ -385,7 +411,9 @@ impl Driver {
             | Code::ReadStream
             | Code::WriteStream
             | Code::WaitId => Route::Attempt,
-            Code::ReadAt | Code::WriteAt | Code::Fsync | Code::Ftruncate => Route::Pool,
+            Code::ReadAt | Code::WriteAt | Code::Fsync | Code::Ftruncate | Code::Splice => {
+                Route::Pool
+            }
         }
     }
 

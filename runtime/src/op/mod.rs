@@ -48,6 +48,8 @@ mod send_queue;
 mod send_vectored;
 mod send_zc;
 mod shared;
+#[cfg(target_os = "linux")]
+mod splice;
 #[cfg(unix)]
 mod stream;
 mod wait;
@@ -77,6 +79,8 @@ pub use send_queue::{CutShort, SendQueue, SendTicket};
 pub use send_vectored::{SendVectored, send_vectored_now};
 pub use send_zc::{SendZc, SentZc};
 pub use shared::Shared;
+#[cfg(target_os = "linux")]
+pub use splice::{SpliceFile, SplicePipe};
 #[cfg(unix)]
 pub(crate) use stream::{ReadStream, WriteStream};
 use wait::Wait;

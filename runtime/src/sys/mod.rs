@@ -59,6 +59,8 @@ pub(crate) mod signal;
 #[cfg_attr(not(target_os = "linux"), path = "socket_bsd.rs")]
 #[cfg(unix)]
 pub mod socket;
+#[cfg(target_os = "linux")]
+pub(crate) mod splice;
 #[cfg(unix)]
 pub(crate) mod stream;
 

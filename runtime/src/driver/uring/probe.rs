@@ -210,6 +210,7 @@ fn opcodes(ring: &Ring, features: Mask) -> io::Result<Mask> {
             Code::WriteStream => (opcode::Write::CODE, true),
             Code::WaitId => (opcode::WaitId::CODE, true),
             Code::SendZc => (opcode::SendZc::CODE, true),
+            Code::Splice => (opcode::Splice::CODE, true),
             Code::SendVectored => (opcode::SendMsg::CODE, true),
         };
         if also && known.is_supported(opcode) {
