@@ -22,6 +22,7 @@ mod serve;
 #[macro_use]
 mod stream;
 mod tcp;
+mod transfer;
 mod turns;
 mod udp;
 #[cfg(unix)]
@@ -46,6 +47,9 @@ pub use stream::{
     SocketStream, WriteHalf, ZeroCopy,
 };
 pub use tcp::{Incoming, Keepalive, TcpListener, TcpSocket, TcpStream};
+pub use transfer::{
+    AsFile, SendFileError, Side, Transfer, TransferError, copy_bidirectional, send_file,
+};
 pub use udp::{Transmit, UdpSocket};
 #[cfg(unix)]
 pub use unix::{UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream};

@@ -40,6 +40,7 @@ use self::receive::Receiver;
 pub use self::split::{
     Connection, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf,
 };
+pub(crate) use self::write::HeldTurn;
 use self::write::Sender;
 pub use self::write_buffered::BufferedWriter;
 pub use self::write_zero_copy::ZeroCopy;

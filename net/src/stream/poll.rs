@@ -8,6 +8,7 @@ use std::io;
 use std::net::Shutdown;
 use std::task::{Context, Poll, ready};
 
+use annulet_runtime::buf::Lease;
 use annulet_runtime::op::{send_now, send_vectored_now};
 
 use super::ByteStream;
@@ -35,6 +36,21 @@ impl ByteStream {
         space: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.receiver.poll_copy(&self.socket, cx, space)
+    }
+
+    pub(crate) fn poll_lease(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        self.receiver.poll_lease(&self.socket, cx)
+    }
+
+    /// What was received already, and nothing that comes later; `None` once all of it, or the end,
+    /// has been given out.
+    pub(crate) fn poll_leftover(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        let left = ready!(self.receiver.poll_left_over(&self.socket, cx));
+        Poll::Ready(left.unwrap_or(Ok(None)))
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.receiver.has_ended()
     }
 
     pub(crate) fn shut_write(&self) -> io::Result<()> {

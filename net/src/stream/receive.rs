@@ -417,6 +417,11 @@ impl Receiver {
         receiver
     }
 
+    /// Whether the end of the stream was received.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
     /// Keeps what a reader has left of a lease for the next.
     pub(super) fn put_back(&self, rest: Lease) {
         *self.begun.borrow_mut() = Some(rest);
