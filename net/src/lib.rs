@@ -17,6 +17,8 @@ mod datagram;
 pub mod http;
 #[macro_use]
 mod listen;
+#[cfg(unix)]
+pub mod pipe;
 mod resolve;
 mod serve;
 #[macro_use]

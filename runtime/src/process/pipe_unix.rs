@@ -148,6 +148,19 @@ impl PipeReader {
         self.read_after(buf, 0).await
     }
 
+    /// Waits until reading would not block: something is there, or every writer has gone. It may
+    /// answer for no reason.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn poll_readable(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        if self.readable.is_none() {
+            self.readable = Some(wait_for(&self.file, Interest::Readable)?);
+        }
+        poll_wait(&mut self.readable, cx)
+    }
+
     /// Reads until every writer is gone, after what `buf` holds. Answers how much was read.
     ///
     /// # Errors

@@ -63,6 +63,8 @@ pub mod socket;
 pub(crate) mod splice;
 #[cfg(unix)]
 pub(crate) mod stream;
+#[cfg(unix)]
+pub use stream::open_fifo;
 
 #[cfg(unix)]
 pub(crate) mod file {

@@ -1,0 +1,178 @@
+//! Pipes, anonymous and named, on every driver and with each feature of io_uring missing in turn.
+#![cfg(target_os = "linux")]
+
+mod support {
+    pub(crate) mod variants;
+}
+
+use std::fs::{File, OpenOptions};
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::task::Poll;
+
+use annulet::net::pipe::{open_receiver, open_sender, pipe};
+use annulet::{spawn, spawn_blocking};
+use futures_util::{AsyncReadExt, AsyncWriteExt};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use support::variants::variants;
+use tempfile::TempDir;
+
+/// Runs a test on each driver, and on io_uring without each of its parts.
+fn on_each<F: Future<Output = io::Result<()>>>(test: impl Fn() -> F) {
+    for variant in variants() {
+        let runtime = variant.builder().build().expect("a runtime");
+        let outcome = runtime.block_on(test());
+        outcome.unwrap_or_else(|error| panic!("{}: {error}", variant.name));
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|place| u8::try_from((place * 31 + place / 251) % 251).expect("small"))
+        .collect()
+}
+
+/// A named pipe, and the folder that goes with it.
+fn fifo() -> io::Result<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("fifo");
+    mkfifo(&path, Mode::S_IRWXU)?;
+    Ok((folder, path))
+}
+
+#[test]
+fn bytes_come_out_of_a_pipe_as_they_went_in() {
+    on_each(|| async {
+        let (mut sender, mut receiver) = pipe()?;
+        let message = pattern(300_000);
+        let sent = message.clone();
+        let writer = spawn(async move {
+            sender.write_all(sent).await?;
+            AsyncWriteExt::write_all(&mut sender, b" and by a trait").await
+        });
+        let (read, head) = receiver.read(Vec::with_capacity(1000)).await?;
+        assert_eq!(read, head.len());
+        let mut by_trait = [0; 100];
+        AsyncReadExt::read_exact(&mut receiver, &mut by_trait).await?;
+        let (_, rest) = receiver.read_to_end(Vec::new()).await?;
+        writer.await.expect("no panic")?;
+        let got = [&head[..], &by_trait, &rest].concat();
+        assert!(got == [&message[..], b" and by a trait"].concat());
+        Ok(())
+    });
+}
+
+#[test]
+fn bytes_for_a_dropped_read_of_a_pipe_go_to_the_next() {
+    on_each(|| async {
+        let (mut sender, mut receiver) = pipe()?;
+        for round in 0..20_u8 {
+            {
+                let mut read = pin!(receiver.read(vec![0; 8]));
+                poll_fn(|cx| {
+                    assert!(read.as_mut().poll(cx).is_pending());
+                    Poll::Ready(())
+                })
+                .await;
+                sender.write_all(vec![round]).await?;
+            }
+            let (read, bytes) = receiver.read(vec![0; 8]).await?;
+            assert_eq!((read, bytes[0]), (1, round));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_write_to_a_pipe_without_reader_fails_and_gives_the_buffer_back() {
+    on_each(|| async {
+        let (mut sender, receiver) = pipe()?;
+        drop(receiver);
+        let failed = sender.write_all(pattern(10)).await.unwrap_err();
+        assert_eq!(failed.error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(failed.buf, pattern(10));
+        Ok(())
+    });
+}
+
+#[test]
+fn descriptors_go_in_and_out() {
+    on_each(|| async {
+        let (sender, receiver) = pipe()?;
+        let mut writer = File::from(sender.into_owned_fd()?);
+        let mut reader = File::from(receiver.into_owned_fd()?);
+        writer.write_all(b"!")?;
+        let mut byte = [0];
+        reader.read_exact(&mut byte)?;
+        assert_eq!(&byte, b"!");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_named_pipe_is_opened_before_anybody_writes_and_ends_after_the_last_who_did() {
+    on_each(|| async {
+        let (_folder, path) = fifo()?;
+        let mut receiver = open_receiver(&path).await?;
+        {
+            // Nobody has come yet, which is not the end.
+            let mut read = pin!(receiver.read(vec![0; 8]));
+            for _ in 0..5 {
+                poll_fn(|cx| {
+                    assert!(read.as_mut().poll(cx).is_pending());
+                    Poll::Ready(())
+                })
+                .await;
+                annulet::yield_now().await;
+            }
+        }
+        let mut sender = open_sender(&path).await?;
+        sender.write_all(b"hello".to_vec()).await?;
+        drop(sender);
+        let (_, bytes) = receiver.read_to_end(Vec::new()).await?;
+        assert_eq!(bytes, b"hello");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_named_pipe_is_shared_with_whoever_opens_it_plainly() {
+    on_each(|| async {
+        let (_folder, path) = fifo()?;
+        let mut receiver = open_receiver(&path).await?;
+        let name = path.clone();
+        let plain = spawn_blocking(move || {
+            let mut pipe = OpenOptions::new().write(true).open(name)?;
+            pipe.write_all(b"from a thread")
+        });
+        let mut got = Vec::new();
+        AsyncReadExt::read_to_end(&mut receiver, &mut got).await?;
+        assert_eq!(got, b"from a thread");
+        plain.await.expect("no panic")?;
+        Ok(())
+    });
+}
+
+#[test]
+fn opening_never_waits_and_says_what_is_wrong() {
+    on_each(|| async {
+        let (folder, path) = fifo()?;
+        let nobody = open_sender(&path).await.unwrap_err();
+        assert_eq!(nobody.raw_os_error(), Some(libc::ENXIO));
+        let plain = folder.path().join("plain");
+        File::create(&plain)?;
+        for outcome in [
+            open_receiver(&plain).await.map(drop),
+            open_sender(&plain).await.map(drop),
+        ] {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+        let missing = open_receiver(folder.path().join("none")).await.unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        Ok(())
+    });
+}
