@@ -119,16 +119,16 @@ unsafe impl<V: IoBufs> OpCode for SendVectored<V> {
     fn entry(&mut self) -> Sqe {
         use std::os::fd::AsRawFd;
         let fd = io_uring::types::Fd(self.socket.as_raw_fd());
-        let list = &mut self.message.list;
+        let Message { header, list } = &mut self.message;
         parts_from(&self.bufs, self.from, &mut |part| {
             list.push(libc::iovec {
                 iov_base: part.as_ptr().cast_mut().cast(),
                 iov_len: part.len(),
             });
+            // Counted, since the type of the count is another in each libc.
+            header.msg_iovlen += 1;
         });
-        self.message.header.msg_iov = list.as_mut_ptr();
-        // One type in glibc and another in musl.
-        self.message.header.msg_iovlen = list.len().try_into().expect("a short list");
+        header.msg_iov = list.as_mut_ptr();
         let whole = if self.all { libc::MSG_WAITALL } else { 0 };
         let flags = (FLAGS | whole).cast_unsigned();
         io_uring::opcode::SendMsg::new(fd, &raw const self.message.header)

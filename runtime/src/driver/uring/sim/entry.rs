@@ -175,6 +175,17 @@ fn fields(sqe: &Sqe) -> Fields {
     unsafe { fields.read_unaligned() }
 }
 
+/// Whom a cancel is for.
+fn target(entry: &Fields) -> Target {
+    if entry.op_flags & CANCEL_ANY != 0 {
+        Target::Any
+    } else if entry.op_flags & CANCEL_FD != 0 {
+        Target::Fd(entry.fd)
+    } else {
+        Target::UserData(entry.address)
+    }
+}
+
 /// The name and the request of an entry.
 ///
 /// # Panics
@@ -238,13 +249,7 @@ pub(super) fn read(sqe: &Sqe) -> (u64, Request) {
             len: entry.offset,
         },
         opcode::AsyncCancel::CODE => Request::Cancel {
-            target: if entry.op_flags & CANCEL_ANY != 0 {
-                Target::Any
-            } else if entry.op_flags & CANCEL_FD != 0 {
-                Target::Fd(fd)
-            } else {
-                Target::UserData(entry.address)
-            },
+            target: target(&entry),
             all: entry.op_flags & CANCEL_ALL != 0,
         },
         opcode::MsgRingData::CODE => Request::Message {
