@@ -186,8 +186,8 @@ struct Inner {
     /// The process that made it; see [`fork`].
     born_in: u32,
     /// Empty pipes to splice through.
-    #[cfg(target_os = "linux")]
-    pipes: RefCell<Vec<Pipe>>,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux splices"))]
+    pipes: Pipes,
 }
 
 /// A shard's driver; clones are the same driver. Not `Send`.
@@ -209,6 +209,11 @@ pub(crate) const FORKED: &str = "this process was forked from the one that made 
 
 /// Direct attempts that succeed at once in one tick, before an operation yields.
 const ATTEMPTS_PER_TICK: u32 = 256;
+
+#[cfg(target_os = "linux")]
+type Pipes = RefCell<Vec<Pipe>>;
+#[cfg(not(target_os = "linux"))]
+type Pipes = ();
 
 /// Pipes that a shard keeps while nobody splices.
 #[cfg(target_os = "linux")]
@@ -242,8 +247,7 @@ impl Driver {
             attempts_left: Cell::new(ATTEMPTS_PER_TICK),
             closed: Closed::default(),
             born_in: fork::generation(),
-            #[cfg(target_os = "linux")]
-            pipes: RefCell::default(),
+            pipes: Pipes::default(),
         };
         let driver = Self(Rc::new(inner));
         let provided = driver.make_provided(config)?;

@@ -45,6 +45,17 @@ impl Message {
     }
 }
 
+/// Nothing: it is not given to a ring.
+#[cfg(not(target_os = "linux"))]
+struct Message;
+
+#[cfg(not(target_os = "linux"))]
+impl Message {
+    fn new() -> Self {
+        Self
+    }
+}
+
 /// Sends what follows a byte of several buffers; may send fewer.
 pub struct SendVectored<V> {
     socket: Shared<Socket>,
@@ -52,7 +63,7 @@ pub struct SendVectored<V> {
     from: usize,
     all: bool,
     queue: Option<Rc<SendQueue>>,
-    #[cfg(target_os = "linux")]
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "see there"))]
     message: Message,
 }
 
@@ -75,7 +86,6 @@ impl<V: IoBufs> SendVectored<V> {
             from,
             all: false,
             queue: None,
-            #[cfg(target_os = "linux")]
             message: Message::new(),
         }
     }
