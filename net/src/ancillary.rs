@@ -65,10 +65,6 @@ pub(crate) fn attach(fds: &[BorrowedFd<'_>]) -> io::Result<Attach> {
 /// # Errors
 ///
 /// `InvalidInput` for no bytes, with which no descriptor would go over a stream; else the system's.
-#[cfg_attr(
-    not(all(test, target_os = "linux")),
-    expect(dead_code, reason = "for local byte streams, which come next")
-)]
 pub(crate) async fn send_with_fds<B: IoBuf>(
     socket: &Shared<Socket>,
     buf: B,
@@ -99,10 +95,6 @@ pub(crate) async fn send_with_fds<B: IoBuf>(
 /// # Errors
 ///
 /// `InvalidInput` if so, and for a buffer without room; else the system's.
-#[cfg_attr(
-    not(all(test, target_os = "linux")),
-    expect(dead_code, reason = "for local byte streams, which come next")
-)]
 pub(crate) async fn recv_with_fds<B: IoBufMut>(
     socket: &Shared<Socket>,
     engaged: bool,

@@ -90,6 +90,12 @@ impl ByteStream {
         })
     }
 
+    /// Whether a read has bytes of the stream, or has asked the kernel for them.
+    #[cfg(unix)]
+    pub(crate) fn is_engaged(&self) -> bool {
+        self.receiver.is_engaged()
+    }
+
     pub(crate) async fn recv(&self) -> io::Result<Option<Lease>> {
         let turn = self.receiver.turns.join();
         poll_fn(|cx| turn.note(self.receiver.poll_lease(&self.socket, cx), cx)).await
@@ -102,7 +108,7 @@ impl ByteStream {
         let room = buf.bytes_total();
         let receiver = &self.receiver;
         if receiver.is_engaged() {
-            if !receiver.goes_direct(room) {
+            if !receiver.goes_direct(room, self.socket.driver()) {
                 return self.read_engaged(buf).await;
             }
             let turn = receiver.turns.join();

@@ -72,7 +72,7 @@ impl ByteStream {
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
-        let lease = if self.receiver.goes_direct(room) {
+        let lease = if self.receiver.goes_direct(room, self.socket.driver()) {
             match ready!(self.receiver.poll_left_over(&self.socket, cx)) {
                 Some(lease) => lease,
                 None => return self.poll_hand_direct(cx, room, put),

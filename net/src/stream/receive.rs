@@ -17,7 +17,7 @@
 //! when leases keep coming full and the reader has much room, the multishot receive is stopped, what
 //! it had brought is read, and from then on the bytes go straight to the reader: an owned read asks
 //! the kernel for them, a polled one receives what is there and waits for readiness when nothing
-//! is. Short reads lead back. The roads change only between reads with nothing in between, so the
+//! is. Short reads lead back. Where no receive stays armed all but the smallest reads go this way. The roads change only between reads with nothing in between, so the
 //! order of bytes is kept.
 //!
 //! # Leaving
@@ -44,7 +44,11 @@ use super::flow::Flow;
 use crate::turns::Turns;
 
 /// Room from which on a reader may have large messages straight from the kernel.
-const DIRECT_BYTES_MIN: usize = 16 * 1024;
+const DIRECT_BYTES_MIN: usize = 8 * 1024;
+
+/// The same where no receive stays armed, and each lease costs a call as a direct receive does: only
+/// readers who take little at a time are better off with a lease.
+const ONE_BY_ONE_BYTES_MIN: usize = 1024;
 
 /// What the kernel has been asked for.
 #[derive(Debug, Default)]
@@ -222,8 +226,12 @@ impl Receiver {
     }
 
     /// Whether a reader with so much room should have its bytes straight from the kernel.
-    pub(super) fn goes_direct(&self, room: usize) -> bool {
-        self.flow.is_large() && room >= DIRECT_BYTES_MIN
+    pub(super) fn goes_direct(&self, room: usize, driver: &Driver) -> bool {
+        if driver.has_code(Code::RecvMulti) {
+            self.flow.is_large() && room >= DIRECT_BYTES_MIN
+        } else {
+            room >= ONE_BY_ONE_BYTES_MIN
+        }
     }
 
     /// Leaves the road of leases: what is left on it, the end included, or `None` once the kernel
@@ -287,7 +295,7 @@ impl Receiver {
         if space.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let lease = if self.goes_direct(space.len()) {
+        let lease = if self.goes_direct(space.len(), socket.driver()) {
             match ready!(self.poll_left_over(socket, cx)) {
                 Some(lease) => lease,
                 None => return self.poll_direct(socket, cx, space),

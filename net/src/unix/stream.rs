@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
 use annulet_runtime::Context;
+use annulet_runtime::buf::{BufResult, IoBuf, IoBufMut};
+use annulet_runtime::op::{Report, set_report};
 use annulet_runtime::sys::socket::{self, PeerCredentials};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{from_system, to_system};
-use crate::stream::{ByteStream, expect_kind};
+use crate::ancillary::{self, Passed};
+use crate::stream::{ByteStream, HeldTurn, expect_kind};
 
 /// A Unix stream of this shard: a connection within the machine.
 ///
@@ -48,6 +51,80 @@ impl fmt::Debug for UnixStream {
 }
 
 impl UnixStream {
+    /// Sends bytes, and descriptors with the first of them; says how much the kernel took. The
+    /// descriptors are duplicated first, so the caller's may be closed at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write); `InvalidInput` for descriptors without a byte to go with, and for
+    /// more than 253.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: an unknown part may be sent, with the descriptors if it is any. What waits
+    /// for its turn has sent nothing.
+    ///
+    /// # Kernel
+    ///
+    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the stream is writable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    ///
+    /// use annulet_net::UnixStream;
+    ///
+    /// # annulet_runtime::Builder::new().build()?.block_on(async {
+    /// let (near, far) = UnixStream::pair()?;
+    /// let file = std::fs::File::open("/")?;
+    /// near.send_with_fds(b"take this".to_vec(), &[file.as_fd()]).await?;
+    /// let (passed, bytes) = far.recv_with_fds(Vec::with_capacity(64)).await?;
+    /// assert_eq!((&bytes[..], passed.fds.len()), (&b"take this"[..], 1));
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn send_with_fds<B: IoBuf>(
+        &self,
+        buf: B,
+        fds: &[BorrowedFd<'_>],
+    ) -> BufResult<usize, B> {
+        let _turn = HeldTurn::of(&self.0).await;
+        ancillary::send_with_fds(&self.0.socket, buf, fds).await
+    }
+
+    /// Reads into `buf` what comes next, with its descriptors and, where the stream was
+    /// [told to say](Self::set_recv_credentials), the sender's credentials.
+    ///
+    /// The other ways to read drop descriptors. So a stream that may bring some is read by this
+    /// alone, until no more come.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); `InvalidInput` once another way to read has bytes of the stream or has
+    /// asked for them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a dropped receive has taken nothing.
+    ///
+    /// # Kernel
+    ///
+    /// `recvmsg(2)` with `MSG_CMSG_CLOEXEC` when the stream is readable.
+    pub async fn recv_with_fds<B: IoBufMut>(&self, buf: B) -> BufResult<Passed, B> {
+        ancillary::recv_with_fds(&self.0.socket, self.0.is_engaged(), buf).await
+    }
+
+    /// Has [`recv_with_fds`](Self::recv_with_fds) say who sent what it gets (`SO_PASSCRED`).
+    ///
+    /// # Errors
+    ///
+    /// The system's; `Unsupported` where it has no such option.
+    pub fn set_recv_credentials(&self, on: bool) -> io::Result<()> {
+        set_report(&self.0.socket, Report::Credentials, on)
+    }
+
     /// Connects to the listener at `path`. Where its queue is full, waits for room in it.
     ///
     /// # Errors
