@@ -180,10 +180,17 @@ async fn serve(given_up: u32, stop: &AtomicBool, address: SocketAddr, mut lots: 
     taken.0.get().0
 }
 
-/// A port that nobody has at the moment.
+/// A port that nobody has at the moment, and that no client is given while its listener is gone: such
+/// a client would even connect to itself, and keep the port.
 fn free_port() -> SocketAddr {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
-    listener.local_addr().expect("bound")
+    let first = std::process::id() % 12_000;
+    let ports = (first..12_000).chain(0..first).map(|port| 20_000 + port);
+    let free = ports.filter_map(|port| {
+        let port = u16::try_from(port).ok()?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        listener.local_addr().ok()
+    });
+    free.take(1).last().expect("one of many ports is free")
 }
 
 #[test]

@@ -116,7 +116,12 @@ impl Drop for Sleep {
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     let timers = Timers::current();
-    let deadline_ns = timers.now_ns().saturating_add(nanoseconds(duration));
+    // No wait is over at once: the present may be carried on to a moment that is still to come.
+    let deadline_ns = if duration.is_zero() {
+        0
+    } else {
+        timers.now_ns().saturating_add(nanoseconds(duration))
+    };
     Sleep::until_ns(timers, deadline_ns)
 }
 
