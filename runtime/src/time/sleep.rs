@@ -116,9 +116,9 @@ impl Drop for Sleep {
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     let timers = Timers::current();
-    // No wait is over at once: the present may be carried on to a moment that is still to come.
+    // No wait is over at once: a present that is carried on may be still to come.
     let deadline_ns = if duration.is_zero() {
-        0
+        timers.look_ns()
     } else {
         timers.now_ns().saturating_add(nanoseconds(duration))
     };
