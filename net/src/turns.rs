@@ -4,7 +4,7 @@
 //! up waiting for one, wakes the others, and they ask again. A task that is alone stays in the list
 //! between its waits, which makes waiting again free.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::task::{Context, Poll, Waker};
 
 /// The tasks that wait.
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 pub(crate) struct Turns {
     /// The first, which nearly always is the only one.
     first: RefCell<Option<Waker>>,
-    others: RefCell<Vec<Waker>>,
+    others: OnceCell<Box<RefCell<Vec<Waker>>>>,
 }
 
 impl Turns {
@@ -39,7 +39,7 @@ impl Turns {
 
     #[cold]
     fn add_other(&self, waker: &Waker) {
-        let mut others = self.others.borrow_mut();
+        let mut others = self.others.get_or_init(Box::default).borrow_mut();
         if !others.iter().any(|other| other.will_wake(waker)) {
             others.push(waker.clone());
         }
@@ -51,7 +51,12 @@ impl Turns {
             Some(first) => first.will_wake(own),
             None => true,
         };
-        if !alone || !self.others.borrow().is_empty() {
+        if !alone
+            || self
+                .others
+                .get()
+                .is_some_and(|others| !others.borrow().is_empty())
+        {
             self.wake_all();
         }
     }
@@ -59,7 +64,8 @@ impl Turns {
     #[cold]
     fn wake_all(&self) {
         let first = self.first.take();
-        for waker in first.into_iter().chain(self.others.take()) {
+        let others = self.others.get().map(|others| others.take());
+        for waker in first.into_iter().chain(others.into_iter().flatten()) {
             waker.wake();
         }
     }

@@ -72,7 +72,7 @@ pub(crate) struct ByteStream {
     receiver: Receiver,
     pub(crate) sender: Sender,
     /// A wait of the poll traits for room to write.
-    writable: RefCell<Option<Op<Ready>>>,
+    writable: RefCell<Option<Box<Op<Ready>>>>,
     /// How long closing is to wait for the peer; see [`handover`].
     pub(crate) linger: Cell<Option<Duration>>,
 }

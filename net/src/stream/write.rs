@@ -357,7 +357,7 @@ impl ByteStream {
     /// Tries to send, and waits for room by `wait` where there is none.
     pub(crate) fn poll_room(
         &self,
-        wait: &mut Option<Op<Ready>>,
+        wait: &mut Option<Box<Op<Ready>>>,
         cx: &mut Context<'_>,
         mut attempt: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
@@ -374,15 +374,15 @@ impl ByteStream {
     }
 
     /// A wait for readiness.
-    pub(crate) fn wait_for(&self, interest: Interest) -> io::Result<Op<Ready>> {
+    pub(crate) fn wait_for(&self, interest: Interest) -> io::Result<Box<Op<Ready>>> {
         let ready = Ready::new(&self.socket, interest).ok_or(io::ErrorKind::Unsupported)?;
-        Ok(Op::new(self.socket.driver(), ready))
+        Ok(Box::new(Op::new(self.socket.driver(), ready)))
     }
 
     /// Polls a wait that is under way, if one is.
     pub(crate) fn poll_wait(
         &self,
-        wait: &mut Option<Op<Ready>>,
+        wait: &mut Option<Box<Op<Ready>>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let Some(op) = wait else {

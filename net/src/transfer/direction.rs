@@ -37,7 +37,7 @@ pub(super) struct Direction {
     carried: Option<Lease>,
     road: Road,
     /// A wait for room where the bytes go.
-    room: Option<Op<Ready>>,
+    room: Option<Box<Op<Ready>>>,
     moved: u64,
 }
 

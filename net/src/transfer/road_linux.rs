@@ -28,7 +28,7 @@ pub(super) enum Taken {
 #[derive(Debug, Default)]
 pub(super) struct Road {
     pipe: Option<SplicePipe>,
-    arrival: Option<Op<Ready>>,
+    arrival: Option<Box<Op<Ready>>>,
 }
 
 impl Road {

@@ -11,6 +11,7 @@ use crate::driver::Completion;
 #[derive(Debug, Default)]
 pub(super) struct Arrived {
     front: Option<Completion>,
+    /// Given back when it is empty: streams that are idle hold no memory for it.
     rest: VecDeque<Completion>,
 }
 
@@ -31,6 +32,17 @@ impl Arrived {
     }
 }
 
+impl Arrived {
+    #[cold]
+    fn take_next(&mut self) -> Option<Completion> {
+        let next = self.rest.pop_front();
+        if self.rest.is_empty() {
+            self.rest = VecDeque::new();
+        }
+        next
+    }
+}
+
 impl Iterator for Arrived {
     type Item = Completion;
 
@@ -38,7 +50,7 @@ impl Iterator for Arrived {
     fn next(&mut self) -> Option<Completion> {
         let oldest = self.front.take();
         if oldest.is_some() && !self.rest.is_empty() {
-            self.front = self.rest.pop_front();
+            self.front = self.take_next();
         }
         oldest
     }

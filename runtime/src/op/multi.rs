@@ -32,7 +32,8 @@ pub trait MultiCode: OpCode {
 pub struct Multi<T: MultiCode> {
     driver: Driver,
     slot: Option<SlotId>,
-    idle: Option<T>,
+    /// Until it is armed. On the heap, which costs each arming a little, and not each stream the room.
+    idle: Option<Box<T>>,
 }
 
 impl<T: MultiCode> Unpin for Multi<T> {}
@@ -53,7 +54,7 @@ impl<T: MultiCode> Multi<T> {
         Self {
             driver: driver.clone(),
             slot: None,
-            idle: Some(payload),
+            idle: Some(Box::new(payload)),
         }
     }
 
@@ -74,7 +75,7 @@ impl<T: MultiCode> Multi<T> {
     /// If polled after its last answer.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<T::Item, T::Output>> {
         if let Some(payload) = self.idle.take()
-            && let Err(output) = self.arm(payload, cx)
+            && let Err(output) = self.arm(*payload, cx)
         {
             return Poll::Ready(Err(output));
         }

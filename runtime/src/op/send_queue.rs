@@ -9,7 +9,7 @@
 //! answered: its [payload](super::Send) knows the queue, and gives the turn back as an orphan. Only
 //! then is it known how much of it the peer will get, which the queue keeps for whoever asks.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
@@ -41,6 +41,13 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub struct SendQueue {
     held: Cell<bool>,
+    /// Made when somebody has to wait, or a send is dropped: most streams never need it.
+    rest: OnceCell<Box<Rest>>,
+}
+
+/// What only streams have on which sends meet.
+#[derive(Debug, Default)]
+struct Rest {
     /// The turn has been handed to the first who waits, and they have not been polled since.
     handed_over: Cell<bool>,
     waiting: RefCell<VecDeque<Waiting>>,
@@ -53,6 +60,10 @@ pub struct SendQueue {
 }
 
 impl SendQueue {
+    fn rest(&self) -> &Rest {
+        self.rest.get_or_init(Box::default)
+    }
+
     /// Takes the turn, if nobody has it.
     #[inline]
     #[must_use]
@@ -63,9 +74,10 @@ impl SendQueue {
     /// Queues up behind whoever has the turn.
     #[must_use]
     pub fn join(&self, waker: &Waker) -> SendTicket {
-        let ticket = SendTicket(self.tickets.get());
-        self.tickets.set(ticket.0 + 1);
-        self.waiting.borrow_mut().push_back(Waiting {
+        let rest = self.rest();
+        let ticket = SendTicket(rest.tickets.get());
+        rest.tickets.set(ticket.0 + 1);
+        rest.waiting.borrow_mut().push_back(Waiting {
             ticket,
             waker: waker.clone(),
         });
@@ -74,9 +86,10 @@ impl SendQueue {
 
     /// Ready once the turn is the ticket's; the ticket is void then.
     pub fn poll_turn(&self, ticket: SendTicket, cx: &Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting.borrow_mut();
-        if self.handed_over.get() && waiting.front().is_some_and(|first| first.ticket == ticket) {
-            self.handed_over.set(false);
+        let rest = self.rest();
+        let mut waiting = rest.waiting.borrow_mut();
+        if rest.handed_over.get() && waiting.front().is_some_and(|first| first.ticket == ticket) {
+            rest.handed_over.set(false);
             waiting.pop_front();
             return Poll::Ready(());
         }
@@ -88,12 +101,13 @@ impl SendQueue {
 
     /// Gives a place in the queue up.
     pub fn leave(&self, ticket: SendTicket) {
-        let mut waiting = self.waiting.borrow_mut();
+        let rest = self.rest();
+        let mut waiting = rest.waiting.borrow_mut();
         let Some(place) = waiting.iter().position(|own| own.ticket == ticket) else {
             return;
         };
         waiting.remove(place);
-        let had_turn = place == 0 && self.handed_over.replace(false);
+        let had_turn = place == 0 && rest.handed_over.replace(false);
         drop(waiting);
         if had_turn {
             self.give_back();
@@ -103,29 +117,22 @@ impl SendQueue {
     /// Gives the turn back.
     #[inline]
     pub fn give_back(&self) {
-        if self.waiting.borrow().is_empty() {
-            self.held.set(false);
-            self.idle.wake_all();
-        } else {
-            self.hand_over();
-        }
-    }
-
-    #[cold]
-    fn hand_over(&self) {
-        self.handed_over.set(true);
-        let waiting = self.waiting.borrow();
-        let waker = waiting.front().map(|first| first.waker.clone());
-        drop(waiting);
-        if let Some(waker) = waker {
-            waker.wake();
+        match self.rest.get() {
+            None => self.held.set(false),
+            Some(rest) if rest.waiting.borrow().is_empty() => {
+                self.held.set(false);
+                rest.idle.wake_all();
+            }
+            Some(rest) => rest.hand_over(),
         }
     }
 
     /// The holder of the turn is dropped, and its last part is with the kernel: the turn comes back
     /// with the answer. `before` bytes `of` all had been sent.
     pub fn abandon(&self, before: usize, of: usize) {
-        self.abandoned.set(Some(CutShort { sent: before, of }));
+        self.rest()
+            .abandoned
+            .set(Some(CutShort { sent: before, of }));
     }
 
     /// The holder of the turn is dropped after it has sent so many bytes `of` all, and no part of
@@ -137,13 +144,14 @@ impl SendQueue {
 
     fn note(&self, cut: CutShort) {
         if cut.sent > 0 && cut.sent < cut.of {
-            self.cut_short.set(Some(cut));
+            self.rest().cut_short.set(Some(cut));
         }
     }
 
     /// The part in the kernel is answered, and nobody waits for it.
     pub(super) fn answered(&self, completion: Completion) {
-        if let Some(mut cut) = self.abandoned.take() {
+        let abandoned = self.rest.get().and_then(|rest| rest.abandoned.take());
+        if let Some(mut cut) = abandoned {
             cut.sent += completion.into_io().unwrap_or(0);
             self.note(cut);
             self.give_back();
@@ -154,7 +162,7 @@ impl SendQueue {
     #[inline]
     pub fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         if self.held.get() {
-            self.idle.add(cx.waker());
+            self.rest().idle.add(cx.waker());
             return Poll::Pending;
         }
         Poll::Ready(())
@@ -163,6 +171,19 @@ impl SendQueue {
     /// The last send that was dropped when the kernel had taken a part of it; asking forgets it.
     #[must_use]
     pub fn take_cut_short(&self) -> Option<CutShort> {
-        self.cut_short.take()
+        self.rest.get()?.cut_short.take()
+    }
+}
+
+impl Rest {
+    #[cold]
+    fn hand_over(&self) {
+        self.handed_over.set(true);
+        let waiting = self.waiting.borrow();
+        let waker = waiting.front().map(|first| first.waker.clone());
+        drop(waiting);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
