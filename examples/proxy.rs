@@ -1,9 +1,8 @@
 //! A proxy between clients and one server, with each half closed as its other end closes it.
 //!
-//! Teaches: two directions of one connection at once, without a lock and without a task for each;
-//! what was received is sent on from the buffer it came in, so that a slow reader holds its writer
-//! back and nothing piles up here; and an end that is passed on as an end, not as a close. With two
-//! addresses it stands between them until ctrl-c:
+//! Teaches: `copy_bidirectional`, which moves bytes from socket to socket within the kernel, both
+//! ways at once: a slow reader holds its writer back and nothing piles up here, and an end is passed
+//! on as an end, not as a close. With two addresses it stands between them until ctrl-c:
 //! `cargo run --release --example proxy -- 127.0.0.1:5202 127.0.0.1:5201`. Without any it shows
 //! itself a transfer.
 
@@ -12,27 +11,18 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
-use annulet::net::{TcpListener, TcpStream};
+use annulet::net::{TcpListener, TcpStream, copy_bidirectional};
 use annulet::time::sleep;
-use annulet::{select, spawn, try_join};
-
-/// Sends on what comes until the end, and then the end. Says how much it was.
-async fn forward(from: &TcpStream, to: &TcpStream) -> io::Result<usize> {
-    let mut bytes = 0;
-    while let Some(received) = from.recv().await? {
-        bytes += received.len();
-        to.write_all(received).await?;
-    }
-    to.shutdown(Shutdown::Write)?;
-    Ok(bytes)
-}
+use annulet::{select, spawn};
 
 /// One client, from its first byte to the end of the later direction. An error ends both.
-async fn relay(client: TcpStream, upstream: Rc<str>) -> io::Result<(usize, usize)> {
+async fn relay(client: TcpStream, upstream: Rc<str>) -> io::Result<(u64, u64)> {
     let server = TcpStream::connect(&*upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    try_join!(forward(&client, &server), forward(&server, &client))
+    copy_bidirectional(&client, &server)
+        .await
+        .map_err(io::Error::other)
 }
 
 async fn accept(listener: TcpListener, upstream: Rc<str>) {
