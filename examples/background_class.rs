@@ -1,10 +1,10 @@
 //! Work that computes beside a server that must answer: scheduling classes.
 //!
-//! Four tasks compute without end, in steps of 10 µs, and call `yield_if_needed` between them. In the
-//! class of the server they are its equals: each has its slice of time before the server has its
-//! turn. In a class of their own, beside a server with a latency goal, they have what the server
-//! leaves, and it waits for one step at most. What a caller sees is printed three times: with the
-//! work among equals, with the work in the background, and without any.
+//! Four tasks compute without end, in steps of 10 µs, and call `yield_if_needed` between them. In
+//! the class of the server they are its equals: each has its slice of time before the server has
+//! its turn. In a class of their own, beside a server with a latency goal, they have what the
+//! server leaves, and it waits for one step at most. What a caller sees is printed three times:
+//! with the work among equals, with the work in the background, and without any.
 
 use std::hint;
 use std::io::{Read, Write};

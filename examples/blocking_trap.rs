@@ -4,8 +4,8 @@
 //! without one stops them all. Nothing is wrong to look at: the program is only slow, for
 //! everybody. The *stall detector* looks on from a thread of its own and names the task and the
 //! place where it was spawned (by itself it writes a line to standard error; here it is asked to
-//! tell us). The cure is
-//! `spawn_blocking` (asyncio's `to_thread`), which gives the call a thread of the pool.
+//! tell us). The cure is `spawn_blocking` (asyncio's `to_thread`), which gives the call a thread of
+//! the pool.
 
 use std::cell::Cell;
 use std::error::Error;

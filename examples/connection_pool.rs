@@ -3,8 +3,7 @@
 //! Teaches: a `Semaphore` as the bound, and what is idle in a plain `RefCell`, as tasks of a shard
 //! share without locks; a guard that gives its connection back when it is dropped, but never one
 //! that was left in the middle of a question; and a background task on an `interval` that ends when
-//! a
-//! `CancellationToken` says so. To wait for a connection no longer than so long is
+//! a `CancellationToken` says so. To wait for a connection no longer than so long is
 //! `timeout(limit, pool.acquire())`, as with everything that waits.
 
 use std::cell::{Cell, RefCell};

@@ -58,8 +58,8 @@ async fn download(server: SocketAddr, number: u32) -> Result<Bytes, Failure> {
         let answer = client.send_request(request).await?;
         Ok(answer.into_body().collect().await?.to_bytes())
     };
-    // Two futures of this task: one asks, the other moves the bytes. The connection ends when `client`
-    // is dropped, with the block that owns it.
+    // Two futures of this task: one asks, the other moves the bytes. The connection ends when
+    // `client` is dropped, with the block that owns it.
     let (page, ()) = try_join!(page, connection)?;
     Ok(page)
 }

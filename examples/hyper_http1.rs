@@ -2,8 +2,8 @@
 //!
 //! Teaches: a listener per shard on one port (the kernel spreads the connections), hyper on a
 //! shard, and an orderly end. With an address it serves until ctrl-c, and then ends the requests
-//! under way:
-//! `cargo run --release --example hyper_http1 -- 127.0.0.1:8080`. Without one it asks itself once.
+//! under way: `cargo run --release --example hyper_http1 -- 127.0.0.1:8080`. Without one it asks
+//! itself once.
 
 use std::convert::Infallible;
 use std::io;

@@ -82,8 +82,9 @@ async fn main() -> io::Result<()> {
     )?;
     assert_eq!(balance, DEPOSITS);
 
-    // A `RefCell` cures nothing, but it is a witness: a change that is open across an await is found
-    // at once, and not after the audit. (Clippy finds it before: `await_holding_refcell_ref`.)
+    // A `RefCell` cures nothing, but it is a witness: a change that is open across an await is
+    // found at once, and not after the audit. (Clippy finds it before:
+    // `await_holding_refcell_ref`.)
     let account = RefCell::new(0);
     let open = account.borrow_mut();
     assert!(account.try_borrow_mut().is_err());

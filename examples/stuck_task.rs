@@ -3,8 +3,7 @@
 //! Teaches: tasks with names, and `annulet::tasks()` (asyncio's `all_tasks`), which says of each
 //! task where it was spawned, how old it is, how often it ran, and what it waits for: the operation
 //! with its descriptor, or the kind of thing, as a lock or a channel. It costs nothing until it is
-//! asked.
-//! `Runtime::tasks` and `Handle` have it too, for a shard seen from outside.
+//! asked. `Runtime::tasks` and `Handle` have it too, for a shard seen from outside.
 
 use std::error::Error;
 use std::io::{self, Write};

@@ -1,8 +1,8 @@
 //! Accepts that are given up: every client is served or is told, and no descriptor is lost.
 //!
-//! Clients come from threads of their own, some at a time, and each asks with one byte and wants one
-//! byte, or the end. Meanwhile accepts are given up at points drawn by lot, and now and then the
-//! listener is dropped with its accept armed and bound again to its port at once.
+//! Clients come from threads of their own, some at a time, and each asks with one byte and wants
+//! one byte, or the end. Meanwhile accepts are given up at points drawn by lot, and now and then
+//! the listener is dropped with its accept armed and bound again to its port at once.
 //!
 //! A client that said nothing could wait for ever, whoever listens: where a listener closes in the
 //! middle of a handshake, Linux may leave the client connected to nobody, and only what it sends
@@ -180,8 +180,8 @@ async fn serve(given_up: u32, stop: &AtomicBool, address: SocketAddr, mut lots: 
     taken.0.get().0
 }
 
-/// A port that nobody has at the moment, and that no client is given while its listener is gone: such
-/// a client would even connect to itself, and keep the port.
+/// A port that nobody has at the moment, and that no client is given while its listener is gone:
+/// such a client would even connect to itself, and keep the port.
 fn free_port() -> SocketAddr {
     let first = std::process::id() % 12_000;
     let ports = (first..12_000).chain(0..first).map(|port| 20_000 + port);

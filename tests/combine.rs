@@ -1,5 +1,5 @@
-//! `join!`, `try_join!`, `join_all`, `try_join_all`, `race` and `race_ok`: what they give, what they poll,
-//! what they drop, and that what loses to something else loses no data.
+//! `join!`, `try_join!`, `join_all`, `try_join_all`, `race` and `race_ok`: what they give, what
+//! they poll, what they drop, and that what loses to something else loses no data.
 #![forbid(unsafe_code)]
 
 mod support {

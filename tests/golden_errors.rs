@@ -2,8 +2,8 @@
 //! every driver and without what sockets make use of.
 //!
 //! The table is `tests/golden/errors.txt`, a line for each pair that does not wait. A line that
-//! changes is a change of what users see: with `ANNULET_GOLDEN=write` the test writes the table of the
-//! first driver instead of comparing, for the difference to be looked at.
+//! changes is a change of what users see: with `ANNULET_GOLDEN=write` the test writes the table of
+//! the first driver instead of comparing, for the difference to be looked at.
 #![cfg(target_os = "linux")]
 
 mod support {

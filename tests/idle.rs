@@ -29,8 +29,8 @@ fn window() -> Duration {
 }
 
 /// The runtime to be watched: a listener with an accept under way, a stream with a receive, streams
-/// that nobody reads, a timer in the far future, a listener for signals, a task that never ends; after some traffic, so that
-/// it has spun and slept.
+/// that nobody reads, a timer in the far future, a listener for signals, a task that never ends;
+/// after some traffic, so that it has spun and slept.
 fn be_idle(spin: Duration) {
     let runtime = Builder::new().spin(spin).build().expect("a runtime");
     runtime.block_on(async {

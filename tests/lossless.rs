@@ -40,8 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Now and then a message is larger than any buffer of the shard's.
 const LARGE: usize = 20_000;
 
-/// Puts message `number` at the end of `bytes`: its number, its length, then bytes that tell it from
-/// its neighbours.
+/// Puts message `number` at the end of `bytes`: its number, its length, then bytes that tell it
+/// from its neighbours.
 fn put_message(number: u32, bytes: &mut Vec<u8>) {
     let mixed = number.wrapping_mul(0x9E37_79B1) >> 16;
     let mut more = usize::try_from(mixed % 57).expect("small");

@@ -30,8 +30,8 @@ fn room() -> Vec<u8> {
     Vec::with_capacity(64)
 }
 
-/// Open sockets, and open descriptors of the two files that are passed around. Those of a runtime are
-/// left out: a thread that is about to end may hold one for a moment longer.
+/// Open sockets, and open descriptors of the two files that are passed around. Those of a runtime
+/// are left out: a thread that is about to end may hold one for a moment longer.
 fn open_fds() -> usize {
     let listed = std::fs::read_dir("/proc/self/fd").expect("listed");
     let counts = |link: &std::path::Path| {

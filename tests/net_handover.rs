@@ -36,8 +36,8 @@ fn bytes(range: std::ops::Range<usize>) -> Vec<u8> {
     range.map(byte).collect()
 }
 
-/// A function that reads at random, in every way there is, for a while or until the end; answers how
-/// many bytes have come in all, and whether that is the end.
+/// A function that reads at random, in every way there is, for a while or until the end; answers
+/// how many bytes have come in all, and whether that is the end.
 macro_rules! reads_a_while {
     ($name:ident, $Stream:ty) => {
         async fn $name(

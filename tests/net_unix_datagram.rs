@@ -1,5 +1,5 @@
-//! Local sockets of messages: datagrams and seqpackets, on both drivers and on io_uring without each
-//! thing it can do without.
+//! Local sockets of messages: datagrams and seqpackets, on both drivers and on io_uring without
+//! each thing it can do without.
 #![cfg(target_os = "linux")]
 
 mod support {

@@ -32,8 +32,8 @@ fn on_each<F: Future<Output = io::Result<()>>>(test: impl Fn() -> F) {
     }
 }
 
-/// A stream with room for little, and its peer. It is a local one, whose buffers are as small as they
-/// are told to be, and which is not slow for it.
+/// A stream with room for little, and its peer. It is a local one, whose buffers are as small as
+/// they are told to be, and which is not slow for it.
 fn narrow() -> io::Result<(TcpStream, UnixStream)> {
     let (near, far) = UnixStream::pair()?;
     SockRef::from(&near).set_send_buffer_size(8 * 1024)?;

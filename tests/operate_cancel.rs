@@ -3,8 +3,7 @@
 //! Afterwards nothing may be missing and nothing left: no byte of any stream lost, no freed memory
 //! written to (see the [quarantine](support::alloc::quarantine)), no lease overwritten, no
 //! descriptor, no slot and no provided buffer leaked. `ANNULET_TEST_PAIRS` sets how many (50,000 to
-//! a driver);
-//! `ANNULET_TEST_SEED` repeats a run's lots.
+//! a driver); `ANNULET_TEST_SEED` repeats a run's lots.
 #![cfg(target_os = "linux")]
 
 mod support {

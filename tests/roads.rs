@@ -1,9 +1,9 @@
-//! However a stream is read, and however the roads to its bytes change, the bytes are the same and in
-//! their order.
+//! However a stream is read, and however the roads to its bytes change, the bytes are the same and
+//! in their order.
 //!
-//! A peer sends a known sequence in pieces of random sizes, with phases of small and of large ones. A
-//! reader draws for each read how it asks (a lease, an owned buffer, a poll, with little or much room)
-//! and whether it gives up early.
+//! A peer sends a known sequence in pieces of random sizes, with phases of small and of large ones.
+//! A reader draws for each read how it asks (a lease, an owned buffer, a poll, with little or much
+//! room) and whether it gives up early.
 
 mod support {
     pub(crate) mod random;

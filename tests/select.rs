@@ -1,5 +1,5 @@
-//! `select!`: which branch is chosen, what becomes of the others, and that no byte, no connection and
-//! no tick is lost where one branch is passed over for another.
+//! `select!`: which branch is chosen, what becomes of the others, and that no byte, no connection
+//! and no tick is lost where one branch is passed over for another.
 #![forbid(unsafe_code)]
 
 mod support {

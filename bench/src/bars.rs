@@ -1,8 +1,8 @@
 //! What the figures are to reach, and whether they do.
 //!
-//! A bar is a limit on one figure of one contender, most of them in relation to another contender on
-//! the same case in the same run. It is printed as met or missed by the medians; what is within the
-//! spread of the rounds is marked `~`, for then another run may say otherwise.
+//! A bar is a limit on one figure of one contender, most of them in relation to another contender
+//! on the same case in the same run. It is printed as met or missed by the medians; what is within
+//! the spread of the rounds is marked `~`, for then another run may say otherwise.
 
 use std::fmt::Write;
 

@@ -325,7 +325,8 @@ pub trait Contender: Sync {
         Err(not_offered())
     }
 
-    /// Answers each HTTP request with [`HTTP_ANSWER`], having read its body, until the process ends.
+    /// Answers each HTTP request with [`HTTP_ANSWER`], having read its body, until the process
+    /// ends.
     ///
     /// # Errors
     ///

@@ -191,8 +191,7 @@ impl File {
     /// # Kernel
     ///
     /// A `preadv2(RWF_NOWAIT)` while the page cache answers, else `IORING_OP_READ` (Linux 5.6); on
-    /// the
-    /// `poll` driver `pread(2)` on the blocking pool.
+    /// the `poll` driver `pread(2)` on the blocking pool.
     #[inline]
     pub fn read_at<B: IoBufMut>(
         &self,

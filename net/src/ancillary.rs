@@ -7,8 +7,8 @@
 //!
 //! A byte stream carries descriptors with the first byte that they were sent with. A receive that
 //! does not ask for them drops them, as does one that is armed all the time. So on a stream the
-//! functions here wait for readiness and then take what is there by a call of their own: a wait takes
-//! nothing, and dropping it loses nothing.
+//! functions here wait for readiness and then take what is there by a call of their own: a wait
+//! takes nothing, and dropping it loses nothing.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -1,11 +1,11 @@
 //! Sockets on a shard of annulet: TCP, UDP, Unix, and those of virtual machines.
 //!
 //! A [`TcpListener`] accepts, a [`TcpStream`] receives and sends; both belong to the shard that
-//! made them, and a stream can be [handed](TcpStream::detach) to another. There are three ways to read, over the same stream and freely mixed: leases of the
-//! shard's own buffers ([`TcpStream::recv`]), owned buffers ([`TcpStream::read`]), and the poll
-//! traits of
-//! `futures-io` (and, by feature, of tokio and hyper). Received bytes belong to the stream, not to the
-//! future: dropping a read loses nothing.
+//! made them, and a stream can be [handed](TcpStream::detach) to another. There are three ways to
+//! read, over the same stream and freely mixed: leases of the shard's own buffers
+//! ([`TcpStream::recv`]), owned buffers ([`TcpStream::read`]), and the poll traits of `futures-io`
+//! (and, by feature, of tokio and hyper). Received bytes belong to the stream, not to the future:
+//! dropping a read loses nothing.
 #![forbid(unsafe_code)]
 
 mod addr;

@@ -17,10 +17,9 @@ use crate::sys::{RawSource, Source};
 /// Windows, a socket.
 ///
 /// Its mode is left as it is. The calls made on it should not block, so that one which finds
-/// nothing says
-/// `WouldBlock`: set `O_NONBLOCK`, or use calls that take a flag for it. A descriptor shared with other
-/// processes (a terminal) is better left blocking and read after [`readable`](Self::readable), by
-/// one reader.
+/// nothing says `WouldBlock`: set `O_NONBLOCK`, or use calls that take a flag for it. A descriptor
+/// shared with other processes (a terminal) is better left blocking and read after
+/// [`readable`](Self::readable), by one reader.
 ///
 /// # Examples
 ///
@@ -58,8 +57,8 @@ impl<S: Source> AsyncFd<S> {
     ///
     /// # Errors
     ///
-    /// `Unsupported` for what cannot be watched at all. A regular file is found out later: it always counts
-    /// as ready on a ring, and to wait for it is an error on the `poll` driver.
+    /// `Unsupported` for what cannot be watched at all. A regular file is found out later: it
+    /// always counts as ready on a ring, and to wait for it is an error on the `poll` driver.
     ///
     /// # Panics
     ///

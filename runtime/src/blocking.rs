@@ -1,4 +1,5 @@
-//! `spawn_blocking`: a call that would stop the shard, on the blocking pool; and pools beside that one.
+//! `spawn_blocking`: a call that would stop the shard, on the blocking pool; and pools beside that
+//! one.
 //!
 //! A call is one allocation, which the pool's queue and the handle share: the closure until
 //! somebody takes it, the result from then on, the waker of whoever waits. The closure is taken out

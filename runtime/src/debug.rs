@@ -1,8 +1,9 @@
 //! Debug mode: what a program does wrong and gets away with, said aloud.
 //!
-//! It looks closer than a program in earnest could afford to: each poll is asked whether it has blocked
-//! its thread, and each socket and file is remembered with the task that opened it, to be named if it is
-//! open still when its runtime has ended. What is found goes to one place, [`Finding`].
+//! It looks closer than a program in earnest could afford to: each poll is asked whether it has
+//! blocked its thread, and each socket and file is remembered with the task that opened it, to be
+//! named if it is open still when its runtime has ended. What is found goes to one place,
+//! [`Finding`].
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};

@@ -16,8 +16,8 @@
 //! # The spin
 //!
 //! Parking a CPU and waking it costs more than a short wait is worth. So waits are watched: after
-//! [`SPIN_AFTER`] in a row that ended within the spin's length the shard spins first. A spin in vain
-//! takes that away, so an idle shard spins once and then sleeps.
+//! [`SPIN_AFTER`] in a row that ended within the spin's length the shard spins first. A spin in
+//! vain takes that away, so an idle shard spins once and then sleeps.
 
 use std::any::Any;
 use std::cell::Cell;

@@ -4,8 +4,8 @@
 //! that can be weakened on its own (`ANNULET_WEAKEN=sleep`), so that it can be
 //! shown that the models would see the mistake. Outside loom the switch does nothing.
 //!
-//! [`planted`] does the same for the tests on a real kernel: mistakes that can be made on purpose, to
-//! show that those tests would see them.
+//! [`planted`] does the same for the tests on a real kernel: mistakes that can be made on purpose,
+//! to show that those tests would see them.
 
 #[cfg(not(loom))]
 pub(crate) use self::std_shim::{
@@ -284,7 +284,8 @@ pub(crate) mod proven {
         !is_weakened("pool_look")
     }
 
-    /// A pool thread that has put jobs into its own deque lets others know. Weaken with `pool_batch`.
+    /// A pool thread that has put jobs into its own deque lets others know. Weaken with
+    /// `pool_batch`.
     #[inline(always)]
     pub(crate) fn pool_batch_is_told() -> bool {
         !is_weakened("pool_batch")
@@ -298,8 +299,7 @@ pub(crate) mod proven {
     }
 
     /// A submitter that finds the blocking pool closed after its push takes the job back. Weaken
-    /// with
-    /// `pool_close`.
+    /// with `pool_close`.
     #[inline(always)]
     pub(crate) fn pool_closed_is_seen() -> bool {
         !is_weakened("pool_close")

@@ -1,4 +1,5 @@
-//! Streams: short writes, empty buffers, resets, halves that are closed, several readers and writers.
+//! Streams: short writes, empty buffers, resets, halves that are closed, several readers and
+//! writers.
 //!
 //! A local socket pair with the smallest buffers there are stands for a slow peer where one is
 //! needed: unlike TCP it moves nothing unless somebody reads.

@@ -1,6 +1,7 @@
-//! A peer that sends without end beside many that send little, a storm of connections beside one that
-//! lives, and a thousand peers whose bytes lie in leases for a while: everybody gets their own, and in
-//! time. How long anybody waits is told by counts of what else was done, not by a clock.
+//! A peer that sends without end beside many that send little, a storm of connections beside one
+//! that lives, and a thousand peers whose bytes lie in leases for a while: everybody gets their
+//! own, and in time. How long anybody waits is told by counts of what else was done, not by a
+//! clock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -23,8 +24,8 @@ use crate::{on_each, on_each_variant};
 /// Clients beside the fire-hose, and how often each is answered.
 const SLOW: usize = 99;
 const ROUNDS: u32 = 40;
-/// Receives of the fire-hose between a question and its answer, at most, for 99 of 100 questions. On a
-/// quiet machine it is some thousands; who starves meets millions.
+/// Receives of the fire-hose between a question and its answer, at most, for 99 of 100 questions.
+/// On a quiet machine it is some thousands; who starves meets millions.
 const HOSED_MAX: u64 = 100_000;
 
 /// Both ends belong to the shard.
@@ -271,8 +272,8 @@ fn bytes_of_a_thousand_clients_stay_their_own_while_leases_are_held() {
     on_each_variant(async |name| {
         let tiny = name.ends_with("tiny");
         let held = Rc::new(RefCell::new(VecDeque::new()));
-        // Of two buffers, one is for who waits. Whoever waits for a buffer tries again with each that
-        // comes back, so that many cost much there.
+        // Of two buffers, one is for who waits. Whoever waits for a buffer tries again with each
+        // that comes back, so that many cost much there.
         let (clients, most) = if tiny {
             (100, 1)
         } else {

@@ -1,8 +1,7 @@
 //! The documentation keeps its word: on `docs/hazards.md` each hazard stands once, and every test
 //! that it names exists and is a test; so it is on the pages for those who come from asyncio, of
-//! which
-//! `docs/parity.md` shows each row by a test or an example; `docs/cancellation.md` names every public
-//! asynchronous function.
+//! which `docs/parity.md` shows each row by a test or an example; `docs/cancellation.md` names
+//! every public asynchronous function.
 
 use std::collections::BTreeSet;
 
@@ -118,8 +117,7 @@ pub(crate) fn hazards(sources: &[Source]) -> Vec<Finding> {
 }
 
 /// Every test that the pages about asyncio name exists, and every file that they link to; and no
-/// row of
-/// `docs/parity.md` is without a test or an example.
+/// row of `docs/parity.md` is without a test or an example.
 pub(crate) fn parity(sources: &[Source]) -> Vec<Finding> {
     if let Err(missing) = page(sources, PARITY) {
         return missing;

@@ -1,7 +1,7 @@
 //! Other runtimes, each a program of its own under `bench/peers`.
 //!
-//! They are no part of this workspace, so that it never depends on them: they take part if they have
-//! been built, and are named with the command to build them if not.
+//! They are no part of this workspace, so that it never depends on them: they take part if they
+//! have been built, and are named with the command to build them if not.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -3,8 +3,9 @@
 //! A receive that does not fill the buffer has emptied the socket, and what comes later is a new
 //! edge, so it is not repeated until it would block. What a full socket does not take is kept, and
 //! the connection is read again only when that is gone; both kinds of edges are watched from the
-//! start, so the interest never changes. Level-triggered epoll makes the same calls, but looks again at
-//! each connection that it has reported: beside this in interleaved rounds it was equal to 4 % dearer.
+//! start, so the interest never changes. Level-triggered epoll makes the same calls, but looks
+//! again at each connection that it has reported: beside this in interleaved rounds it was equal to
+//! 4 % dearer.
 
 use std::io;
 use std::net::TcpListener;

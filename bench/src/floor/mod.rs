@@ -4,9 +4,9 @@
 //! it is what the runtime costs. Each floor uses the kernel as well as is known, and is
 //! single-minded: what a program would need beyond the case is left out.
 //!
-//! These are the only modules of the crate with unsafe code, so that [`cursor`] is here too, which is
-//! no floor. What is shared by several loops is
-//! wrapped in [`ring`] and [`sockets`], so that the loops over sockets themselves are safe code.
+//! These are the only modules of the crate with unsafe code, so that [`cursor`] is here too, which
+//! is no floor. What is shared by several loops is wrapped in [`ring`] and [`sockets`], so that the
+//! loops over sockets themselves are safe code.
 
 use std::io;
 use std::net::TcpListener;

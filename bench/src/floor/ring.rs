@@ -7,8 +7,8 @@
 //! # Invariants
 //!
 //! 1. `in_flight` counts the entries that the kernel may still act on: it grows with every push and
-//!    shrinks with every completion that is the last of its entry.
-//!    Messages between rings are outside the count: they name no memory.
+//!    shrinks with every completion that is the last of its entry. Messages between rings are
+//!    outside the count: they name no memory.
 //! 2. Whoever pushes keeps the memory that an entry names valid until `in_flight` is zero.
 //!    [`Ring::drain`] gets there by cancelling; if it fails, the owner leaks the memory.
 

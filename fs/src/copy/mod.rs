@@ -5,9 +5,9 @@
 //! Copying a tree of small files is nearly all opening, making and naming; the kernel does these at
 //! their best as plain calls on a few threads, and a ring would hand each to a worker of its own.
 //! So directories and small files are jobs of the blocking pool, each of a whole directory or of a
-//! [batch](BATCH) of its files, and up to [`JOBS`] of them are given to it: on a fast disk its first
-//! threads do them all, on a slow one it grows. A large file is cloned where the file system can,
-//! else copied inside the kernel piece by piece, else read and written through the ring with
+//! [batch](BATCH) of its files, and up to [`JOBS`] of them are given to it: on a fast disk its
+//! first threads do them all, on a slow one it grows. A large file is cloned where the file system
+//! can, else copied inside the kernel piece by piece, else read and written through the ring with
 //! [`CHUNKS`] chunks under way. Holes stay holes in large files.
 //!
 //! # What is there at each moment

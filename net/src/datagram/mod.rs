@@ -1,9 +1,10 @@
 //! What every socket of messages is made of, whatever its addresses look like.
 //!
-//! A [`MessageSocket`] owns the socket and the one place that all ways to receive take their messages
-//! from. Messages lie in two places, and are taken in this order: the strays of a dropped owned
-//! receive, and what the kernel gives next. While an owned receive is with the kernel no other may
-//! start, and the next receiver waits for it; so the order of messages is kept whatever is dropped.
+//! A [`MessageSocket`] owns the socket and the one place that all ways to receive take their
+//! messages from. Messages lie in two places, and are taken in this order: the strays of a dropped
+//! owned receive, and what the kernel gives next. While an owned receive is with the kernel no
+//! other may start, and the next receiver waits for it; so the order of messages is kept whatever
+//! is dropped.
 //!
 //! Where the kernel can, receiving into the shard's buffers arms one multishot request for the
 //! socket, which stays armed between receives. Its buffers are of one size, and what goes in front

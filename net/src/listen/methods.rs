@@ -17,21 +17,22 @@ macro_rules! accept_methods {
             ///
             /// # Kernel
             ///
-            /// One multishot `IORING_OP_ACCEPT` (Linux 5.19) for all connections; without it, one entry
-            /// for each (5.5); on the `poll` driver, `accept(2)` when the listener is readable.
+            /// One multishot `IORING_OP_ACCEPT` (Linux 5.19) for all connections; without it, one
+            /// entry for each (5.5); on the `poll` driver, `accept(2)` when the listener is
+            /// readable.
             pub async fn accept(&self) -> std::io::Result<($Stream, $Addr)> {
                 let turn = self.0.turns.join();
                 std::future::poll_fn(|cx| self.poll_connection(&turn, cx)).await
             }
 
-            /// The connections as a stream without end. An error is an item, after which it is tried
-            /// again.
+            /// The connections as a stream without end. An error is an item, after which it is
+            /// tried again.
             ///
             /// # Cancel safety
             ///
-            /// Dropping the future of `next`, or the stream, loses no connection: it waits for the next
-            /// to ask the listener. But a stream that has been asked, and then is neither asked again
-            /// nor dropped, is in the way of others who accept from the same listener.
+            /// Dropping the future of `next`, or the stream, loses no connection: it waits for the
+            /// next to ask the listener. But a stream that has been asked, and then is neither
+            /// asked again nor dropped, is in the way of others who accept from the same listener.
             ///
             /// # Kernel
             ///

@@ -82,8 +82,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// The pipe's, with the buffer: `BrokenPipe` once every reader is gone. (Programs of Rust ignore
-    /// `SIGPIPE`; one that does not is ended by it.)
+    /// The pipe's, with the buffer: `BrokenPipe` once every reader is gone. (Programs of Rust
+    /// ignore `SIGPIPE`; one that does not is ended by it.)
     ///
     /// # Cancel safety
     ///
@@ -141,8 +141,8 @@ impl Receiver {
         })
     }
 
-    /// Gives the descriptor out, set to block again. Bytes that came for a read that was dropped are
-    /// lost.
+    /// Gives the descriptor out, set to block again. Bytes that came for a read that was dropped
+    /// are lost.
     ///
     /// # Errors
     ///

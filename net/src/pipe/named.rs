@@ -1,9 +1,9 @@
 //! Opening pipes by their names.
 //!
-//! The plain way to open a FIFO waits for the other end, for ever if need be. Opened without waiting
-//! a reading end is there at once, and reads "ended" until the first writer comes; so the first read
-//! waits for readiness, which an end that nobody has come to does not have. A writing end without a
-//! reader cannot be.
+//! The plain way to open a FIFO waits for the other end, for ever if need be. Opened without
+//! waiting a reading end is there at once, and reads "ended" until the first writer comes; so the
+//! first read waits for readiness, which an end that nobody has come to does not have. A writing
+//! end without a reader cannot be.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -6,11 +6,11 @@
 //!
 //! # Lingering
 //!
-//! A socket that lingers makes `close(2)` wait until the peer has everything, for that time at most,
-//! and a shard must never wait. So no socket of a shard's lingers as far as the kernel knows: the
-//! stream keeps the time, and the socket gets it back when it is given out, or when it is closed on
-//! the blocking pool by `close`. A time of zero, which resets the connection instead, makes nobody
-//! wait and is the kernel's.
+//! A socket that lingers makes `close(2)` wait until the peer has everything, for that time at
+//! most, and a shard must never wait. So no socket of a shard's lingers as far as the kernel knows:
+//! the stream keeps the time, and the socket gets it back when it is given out, or when it is
+//! closed on the blocking pool by `close`. A time of zero, which resets the connection instead,
+//! makes nobody wait and is the kernel's.
 
 use std::fmt;
 use std::io;
@@ -27,8 +27,8 @@ use super::split::Connection;
 
 /// A connection on its way to another shard, made by `detach` of a stream. It can be sent.
 ///
-/// It holds the socket, and the bytes that had come and that nobody had read. Dropping it closes the
-/// connection.
+/// It holds the socket, and the bytes that had come and that nobody had read. Dropping it closes
+/// the connection.
 ///
 /// # Examples
 ///
@@ -153,10 +153,11 @@ pub(crate) fn take_linger(socket: &Socket) -> io::Result<Option<Duration>> {
 macro_rules! handover_methods {
     ($Stream:ident) => {
         impl $Stream {
-            /// Takes the connection off this shard, to be [attached](crate::Detached::attach) to another.
+            /// Takes the connection off this shard, to be [attached](crate::Detached::attach) to
+            /// another.
             ///
-            /// What is with the kernel is cancelled and awaited. Bytes that had come go along, with the
-            /// end of the stream or the error after them.
+            /// What is with the kernel is cancelled and awaited. Bytes that had come go along, with
+            /// the end of the stream or the error after them.
             ///
             /// # Errors
             ///
@@ -173,8 +174,8 @@ macro_rules! handover_methods {
                 self.0.detach().await
             }
 
-            /// Closes the connection, and waits for the peer to have everything where a linger time is
-            /// set: on the blocking pool, and no longer than that time.
+            /// Closes the connection, and waits for the peer to have everything where a linger time
+            /// is set: on the blocking pool, and no longer than that time.
             ///
             /// Dropping a stream closes it too, without waiting.
             ///
@@ -193,8 +194,8 @@ macro_rules! handover_methods {
                 self.0.close().await
             }
 
-            /// The socket's descriptor, in blocking mode, and the bytes that had come and that nobody had
-            /// read: they are not in the socket any more.
+            /// The socket's descriptor, in blocking mode, and the bytes that had come and that
+            /// nobody had read: they are not in the socket any more.
             ///
             /// # Errors
             ///
@@ -220,8 +221,8 @@ macro_rules! handover_methods {
         handover_methods!($Stream);
 
         impl $Stream {
-            /// The standard library's stream, in blocking mode, and the bytes that had come and that
-            /// nobody had read: they are not in the socket any more.
+            /// The standard library's stream, in blocking mode, and the bytes that had come and
+            /// that nobody had read: they are not in the socket any more.
             ///
             /// # Errors
             ///

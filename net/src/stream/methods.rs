@@ -11,10 +11,11 @@ macro_rules! stream_methods {
     // With the generics that the type needs.
     (@read [$($generics:tt)*] $Stream:ty) => {
         impl<$($generics)*> $Stream {
-            /// Receives the next bytes into a buffer of the shard's, `None` at the end of the stream.
+            /// Receives the next bytes into a buffer of the shard's, `None` at the end of the
+            /// stream.
             ///
-            /// An idle connection holds no buffer: one is taken when data is there. The lease gives it back
-            /// when dropped, and can itself be sent.
+            /// An idle connection holds no buffer: one is taken when data is there. The lease gives
+            /// it back when dropped, and can itself be sent.
             ///
             /// # Errors
             ///
@@ -26,28 +27,29 @@ macro_rules! stream_methods {
             ///
             /// # Kernel
             ///
-            /// One multishot `IORING_OP_RECV` with provided buffers (Linux 6.0) for all receives; without
-            /// it, and on the `poll` driver, `recv(2)` when the stream is readable.
+            /// One multishot `IORING_OP_RECV` with provided buffers (Linux 6.0) for all receives;
+            /// without it, and on the `poll` driver, `recv(2)` when the stream is readable.
             pub async fn recv(&self) -> std::io::Result<Option<annulet_runtime::buf::Lease>> {
                 self.0.recv().await
             }
 
-            /// Reads into `buf` from its first byte, at most its capacity, and sets its length to what was
-            /// read; zero at the end of the stream.
+            /// Reads into `buf` from its first byte, at most its capacity, and sets its length to
+            /// what was read; zero at the end of the stream.
             ///
             /// # Errors
             ///
-            /// The connection's, with the buffer; `InvalidInput` for a buffer without room, which could not
-            /// be told from the end.
+            /// The connection's, with the buffer; `InvalidInput` for a buffer without room, which
+            /// could not be told from the end.
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe for the stream: bytes that arrive for a dropped read go to the next. The buffer
-            /// is freed once the kernel lets go of it, never before.
+            /// Cancel safe for the stream: bytes that arrive for a dropped read go to the next. The
+            /// buffer is freed once the kernel lets go of it, never before.
             ///
             /// # Kernel
             ///
-            /// `IORING_OP_RECV` (Linux 5.6); on the `poll` driver `recv(2)` when the stream is readable.
+            /// `IORING_OP_RECV` (Linux 5.6); on the `poll` driver `recv(2)` when the stream is
+            /// readable.
             pub async fn read<B: annulet_runtime::buf::IoBufMut>(
                 &self,
                 buf: B,
@@ -55,8 +57,9 @@ macro_rules! stream_methods {
                 self.0.read(buf).await
             }
 
-            /// Waits for bytes and copies the next of them into `space`, at most what one lease holds; they
-            /// stay the next to be read. Zero at the end of the stream, or if `space` is empty.
+            /// Waits for bytes and copies the next of them into `space`, at most what one lease
+            /// holds; they stay the next to be read. Zero at the end of the stream, or if `space`
+            /// is empty.
             ///
             /// # Errors
             ///
@@ -68,7 +71,8 @@ macro_rules! stream_methods {
             ///
             /// # Kernel
             ///
-            /// As [`recv`](Self::recv): the bytes wait in a buffer of the shard's until they are read.
+            /// As [`recv`](Self::recv): the bytes wait in a buffer of the shard's until they are
+            /// read.
             pub async fn peek(&self, space: &mut [u8]) -> std::io::Result<usize> {
                 self.0.peek(space).await
             }
@@ -77,7 +81,8 @@ macro_rules! stream_methods {
 
     (@write [$($generics:tt)*] $Stream:ty) => {
         impl<$($generics)*> $Stream {
-            /// Sends from `buf` and says how much the kernel took; see [`write_all`](Self::write_all).
+            /// Sends from `buf` and says how much the kernel took; see
+            /// [`write_all`](Self::write_all).
             ///
             /// # Errors
             ///
@@ -89,7 +94,8 @@ macro_rules! stream_methods {
             ///
             /// # Kernel
             ///
-            /// `IORING_OP_SEND` (Linux 5.6); on the `poll` driver `send(2)` when the stream is writable.
+            /// `IORING_OP_SEND` (Linux 5.6); on the `poll` driver `send(2)` when the stream is
+            /// writable.
             pub async fn write<B: annulet_runtime::buf::IoBuf>(
                 &self,
                 buf: B,
@@ -99,20 +105,21 @@ macro_rules! stream_methods {
 
             /// Sends all of `buf` and gives it back.
             ///
-            /// Completes when the kernel has taken the last byte, which says nothing about the peer.
-            /// Writes of several tasks are sent one after the other, each of them whole, in the order in
-            /// which they were first polled.
+            /// Completes when the kernel has taken the last byte, which says nothing about the
+            /// peer. Writes of several tasks are sent one after the other, each of them whole, in
+            /// the order in which they were first polled.
             ///
             /// # Errors
             ///
-            /// The connection's, with the buffer and the bytes taken before. The stream is then good only
-            /// for closing.
+            /// The connection's, with the buffer and the bytes taken before. The stream is then
+            /// good only for closing.
             ///
             /// # Cancel safety
             ///
-            /// Not cancel safe: the peer gets a prefix of `buf`, and [`cut_short`](Self::cut_short) says how
-            /// much once the kernel has answered. The next write begins after that. The buffer is freed once
-            /// the kernel lets go of it, never before. A write that still waits for its turn is cancel safe.
+            /// Not cancel safe: the peer gets a prefix of `buf`, and [`cut_short`](Self::cut_short)
+            /// says how much once the kernel has answered. The next write begins after that. The
+            /// buffer is freed once the kernel lets go of it, never before. A write that still
+            /// waits for its turn is cancel safe.
             ///
             /// # Kernel
             ///
@@ -167,22 +174,22 @@ macro_rules! stream_methods {
                 self.0.write_all_vectored(bufs).await
             }
 
-            /// How far the last write got that was dropped under way, if the kernel had taken a part of
-            /// it: so much of it comes before what was written next. Asking forgets it.
+            /// How far the last write got that was dropped under way, if the kernel had taken a
+            /// part of it: so much of it comes before what was written next. Asking forgets it.
             #[must_use]
             pub fn cut_short(&self) -> Option<$crate::CutShort> {
                 self.0.sender.queue.take_cut_short()
             }
 
-            /// Says when [`write_all`](Self::write_all) leaves its buffer where it is for the kernel to
-            /// read; see [`ZeroCopy`](crate::ZeroCopy). Never, to begin with.
+            /// Says when [`write_all`](Self::write_all) leaves its buffer where it is for the
+            /// kernel to read; see [`ZeroCopy`](crate::ZeroCopy). Never, to begin with.
             pub fn set_zero_copy(&self, when: $crate::ZeroCopy) {
                 self.0.set_zero_copy(when);
             }
 
-            /// From how many bytes on buffers are sent from where they are: `None` where they are all
-            /// copied, because that is the setting, the kernel cannot do otherwise, or it copied one
-            /// under [`ZeroCopy::Auto`](crate::ZeroCopy::Auto).
+            /// From how many bytes on buffers are sent from where they are: `None` where they are
+            /// all copied, because that is the setting, the kernel cannot do otherwise, or it
+            /// copied one under [`ZeroCopy::Auto`](crate::ZeroCopy::Auto).
             #[must_use]
             pub fn sends_in_place_from(&self) -> Option<usize> {
                 self.0.sends_in_place_from()

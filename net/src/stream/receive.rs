@@ -13,12 +13,13 @@
 //! reader has caught up. Best for messages that fit a buffer: one request serves them all, and an
 //! idle connection holds no memory.
 //!
-//! **Direct.** Large messages come in pieces of a buffer each that way, and are copied once more. So
-//! when leases keep coming full and the reader has much room, the multishot receive is stopped, what
-//! it had brought is read, and from then on the bytes go straight to the reader: an owned read asks
-//! the kernel for them, a polled one receives what is there and waits for readiness when nothing
-//! is. Short reads lead back. Where no receive stays armed all but the smallest reads go this way. The roads change only between reads with nothing in between, so the
-//! order of bytes is kept.
+//! **Direct.** Large messages come in pieces of a buffer each that way, and are copied once more.
+//! So when leases keep coming full and the reader has much room, the multishot receive is stopped,
+//! what it had brought is read, and from then on the bytes go straight to the reader: an owned read
+//! asks the kernel for them, a polled one receives what is there and waits for readiness when
+//! nothing is. Short reads lead back. Where no receive stays armed all but the smallest reads go
+//! this way. The roads change only between reads with nothing in between, so the order of bytes is
+//! kept.
 //!
 //! # Leaving
 //!
@@ -46,8 +47,8 @@ use crate::turns::Turns;
 /// Room from which on a reader may have large messages straight from the kernel.
 const DIRECT_BYTES_MIN: usize = 8 * 1024;
 
-/// The same where no receive stays armed, and each lease costs a call as a direct receive does: only
-/// readers who take little at a time are better off with a lease.
+/// The same where no receive stays armed, and each lease costs a call as a direct receive does:
+/// only readers who take little at a time are better off with a lease.
 const ONE_BY_ONE_BYTES_MIN: usize = 1024;
 
 /// What the kernel has been asked for.
@@ -356,8 +357,8 @@ impl Receiver {
         Poll::Ready(waited)
     }
 
-    /// Copies the next bytes into `space` and leaves them to the next reader; zero at the end of the
-    /// stream.
+    /// Copies the next bytes into `space` and leaves them to the next reader; zero at the end of
+    /// the stream.
     pub(super) fn poll_peek(
         &self,
         socket: &Shared<Socket>,

@@ -113,7 +113,8 @@ impl<S> OwnedWriteHalf<S> {
         self.0.shut_write()
     }
 
-    /// Drops it without shutting anything down: the peer sees no end before the read half goes, too.
+    /// Drops it without shutting anything down: the peer sees no end before the read half goes,
+    /// too.
     pub fn forget(mut self) {
         self.0.1 = false;
     }
@@ -232,8 +233,8 @@ macro_rules! split_methods {
                 ($crate::ReadHalf(&self.0), $crate::WriteHalf(&self.0))
             }
 
-            /// Two halves for two tasks of this shard. Dropping the one that writes shuts the write side
-            /// down.
+            /// Two halves for two tasks of this shard. Dropping the one that writes shuts the write
+            /// side down.
             #[must_use]
             pub fn into_split(self) -> ($crate::OwnedReadHalf<Self>, $crate::OwnedWriteHalf<Self>) {
                 self.0.into_split()

@@ -2,9 +2,9 @@
 //!
 //! A write takes the stream's [turn](SendQueue), gives its buffer to the kernel, and sends the rest
 //! where the kernel takes a part, until all is sent; only then is it the next one's turn, in the
-//! order in which they asked. So writes of several tasks never mingle. One that is dropped under way
-//! leaves the turn to the operation that is in the kernel, and the next write begins when that has
-//! been answered.
+//! order in which they asked. So writes of several tasks never mingle. One that is dropped under
+//! way leaves the turn to the operation that is in the kernel, and the next write begins when that
+//! has been answered.
 //!
 //! Written by hand rather than as an `async fn` so that the buffer moves once, into the operation.
 
@@ -395,8 +395,8 @@ impl ByteStream {
 }
 
 impl Sender {
-    /// Whether a zero-copy send failed for a reason that a plain one does not have: the socket is of
-    /// a kind that cannot, or the user may pin no more memory.
+    /// Whether a zero-copy send failed for a reason that a plain one does not have: the socket is
+    /// of a kind that cannot, or the user may pin no more memory.
     fn is_refused(&self, error: &io::Error) -> bool {
         if error.kind() == io::ErrorKind::Unsupported {
             self.zero_copy_from.set(usize::MAX);

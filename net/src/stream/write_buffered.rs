@@ -101,8 +101,8 @@ impl<S: SocketStream> BufferedWriter<S> {
         Ok(())
     }
 
-    /// Sends all that was accepted. Completes when the kernel has taken the last byte. Nobody else's
-    /// bytes come between.
+    /// Sends all that was accepted. Completes when the kernel has taken the last byte. Nobody
+    /// else's bytes come between.
     ///
     /// # Errors
     ///

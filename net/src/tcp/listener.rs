@@ -82,8 +82,8 @@ impl TcpListener {
         Self::from_socket(Socket::from(listener))
     }
 
-    /// Takes over a descriptor, which must be a TCP socket that listens: as a service manager passes
-    /// it.
+    /// Takes over a descriptor, which must be a TCP socket that listens: as a service manager
+    /// passes it.
     ///
     /// # Errors
     ///
@@ -261,8 +261,7 @@ impl TcpListener {
     }
 }
 
-/// The connections of a listener, with who each is from. Made by
-/// [`TcpListener::incoming`].
+/// The connections of a listener, with who each is from. Made by [`TcpListener::incoming`].
 ///
 /// # Cancel safety
 ///

@@ -1,8 +1,8 @@
 //! The options of TCP sockets, written once for those that are not connected and those that are.
 //!
 //! What all systems have stands here, what few have in a file of its own; a system that lacks an
-//! option says `Unsupported` with the option's name. Lingering is not the kernel's but the stream's:
-//! see [`stream::handover`](crate::stream).
+//! option says `Unsupported` with the option's name. Lingering is not the kernel's but the
+//! stream's: see [`stream::handover`](crate::stream).
 
 use std::io;
 use std::time::Duration;
@@ -257,12 +257,12 @@ macro_rules! tcp_options {
                 }
             }
 
-            /// What closing does (`SO_LINGER`). A time of zero throws away what the peer has not taken and
-            /// resets the connection. Another time is for `close` of the stream, which waits so long for
-            /// the peer to have everything.
+            /// What closing does (`SO_LINGER`). A time of zero throws away what the peer has not
+            /// taken and resets the connection. Another time is for `close` of the stream, which
+            /// waits so long for the peer to have everything.
             ///
-            /// Dropping a stream never waits: a shard has more to do. What was sent then still goes to the
-            /// peer, as without this option. A listener's connections do not inherit a time.
+            /// Dropping a stream never waits: a shard has more to do. What was sent then still goes
+            /// to the peer, as without this option. A listener's connections do not inherit a time.
             ///
             /// # Errors
             ///
@@ -285,8 +285,8 @@ macro_rules! tcp_options {
                 self.socket().send_buffer_size()
             }
 
-            /// Asks for a buffer of so many bytes for what was sent (`SO_SNDBUF`), which from then on does
-            /// not grow by itself. Linux doubles it, for its own needs, and has a least.
+            /// Asks for a buffer of so many bytes for what was sent (`SO_SNDBUF`), which from then
+            /// on does not grow by itself. Linux doubles it, for its own needs, and has a least.
             ///
             /// # Errors
             ///
@@ -304,9 +304,9 @@ macro_rules! tcp_options {
                 self.socket().recv_buffer_size()
             }
 
-            /// Asks for a buffer of so many bytes for what has come (`SO_RCVBUF`), which from then on does
-            /// not grow by itself. Linux doubles it, for its own needs, and has a least. To announce a
-            /// window of more than 64 KiB it must be set before connecting or listening.
+            /// Asks for a buffer of so many bytes for what has come (`SO_RCVBUF`), which from then
+            /// on does not grow by itself. Linux doubles it, for its own needs, and has a least. To
+            /// announce a window of more than 64 KiB it must be set before connecting or listening.
             ///
             /// # Errors
             ///
@@ -342,8 +342,8 @@ macro_rules! tcp_options {
                 $crate::tcp::options::traffic_class(self.socket(), self.is_v6()?)
             }
 
-            /// Sets the class that routers sort packets by (`IP_TOS`, `IPV6_TCLASS`). The two bits of ECN
-            /// are TCP's own and stay as they are.
+            /// Sets the class that routers sort packets by (`IP_TOS`, `IPV6_TCLASS`). The two bits
+            /// of ECN are TCP's own and stay as they are.
             ///
             /// # Errors
             ///
@@ -361,8 +361,8 @@ macro_rules! tcp_options {
                 $crate::tcp::options::segment_bytes_max(self.socket())
             }
 
-            /// Limits the payload of a segment (`TCP_MAXSEG`). Of use before connecting or listening; the
-            /// connection may come to use less.
+            /// Limits the payload of a segment (`TCP_MAXSEG`). Of use before connecting or
+            /// listening; the connection may come to use less.
             ///
             /// # Errors
             ///
@@ -384,8 +384,8 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             ///
-            /// `NotFound` for one that the kernel lacks; `Unsupported` on systems other than Linux and
-            /// FreeBSD.
+            /// `NotFound` for one that the kernel lacks; `Unsupported` on systems other than Linux
+            /// and FreeBSD.
             pub fn set_congestion(&self, algorithm: &str) -> std::io::Result<()> {
                 $crate::tcp::options::set_congestion(self.socket(), algorithm)
             }
@@ -399,8 +399,8 @@ macro_rules! tcp_options {
                 $crate::tcp::options::system::quickack(self.socket())
             }
 
-            /// Confirms segments at once rather than with the answer (`TCP_QUICKACK`). The kernel leaves
-            /// this mode again as it sees fit.
+            /// Confirms segments at once rather than with the answer (`TCP_QUICKACK`). The kernel
+            /// leaves this mode again as it sees fit.
             ///
             /// # Errors
             ///
@@ -440,8 +440,8 @@ macro_rules! tcp_options {
                 $crate::tcp::options::system::incoming_cpu(self.socket())
             }
 
-            /// Of several listeners that share a port, has this one take the connections whose packets
-            /// come by that CPU's queue (`SO_INCOMING_CPU`).
+            /// Of several listeners that share a port, has this one take the connections whose
+            /// packets come by that CPU's queue (`SO_INCOMING_CPU`).
             ///
             /// # Errors
             ///
@@ -463,8 +463,8 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             ///
-            /// `PermissionDenied` without the right to administrate the network; `Unsupported` on systems
-            /// other than Linux.
+            /// `PermissionDenied` without the right to administrate the network; `Unsupported` on
+            /// systems other than Linux.
             pub fn set_mark(&self, mark: u32) -> std::io::Result<()> {
                 $crate::tcp::options::system::set_mark(self.socket(), mark)
             }
@@ -478,7 +478,8 @@ macro_rules! tcp_options {
                 $crate::tcp::options::system::cork(self.socket())
             }
 
-            /// Holds partial segments back until it is switched off, for 200 ms at most (`TCP_CORK`).
+            /// Holds partial segments back until it is switched off, for 200 ms at most
+            /// (`TCP_CORK`).
             ///
             /// # Errors
             ///

@@ -16,8 +16,8 @@ use crate::stream::ByteStream;
 
 /// A TCP socket that neither is connected nor listens yet.
 ///
-/// Accepted connections inherit most options from their listener. All options can be set here; those
-/// that make sense for a connection have the same names at [`TcpStream`].
+/// Accepted connections inherit most options from their listener. All options can be set here;
+/// those that make sense for a connection have the same names at [`TcpStream`].
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
 //! One direction of a transfer: from a stream to another, to its end.
 //!
 //! What is carried (a lease, or the pipe's content) is sent before anything more is taken, so at
-//! most one load is under way and the order is kept. What was received for readers comes first, then
-//! what the kernel gives, by the [road](super::road) of this system or by leases.
+//! most one load is under way and the order is kept. What was received for readers comes first,
+//! then what the kernel gives, by the [road](super::road) of this system or by leases.
 
 use std::io;
 use std::task::{Context, Poll, ready};

@@ -84,9 +84,9 @@ impl<'a, A: SocketStream, B: SocketStream> Transfer<'a, A, B> {
         (self.forth.under_way(), self.back.under_way())
     }
 
-    /// Moves bytes both ways until both streams have ended. The end of one is passed on to the other
-    /// as the end of what is sent there, and the other way goes on. Answers how much was moved: from
-    /// `a` to `b`, and from `b` to `a`.
+    /// Moves bytes both ways until both streams have ended. The end of one is passed on to the
+    /// other as the end of what is sent there, and the other way goes on. Answers how much was
+    /// moved: from `a` to `b`, and from `b` to `a`.
     ///
     /// # Errors
     ///

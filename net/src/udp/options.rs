@@ -146,9 +146,9 @@ impl UdpSocket {
         self.report(Report::Timestamp, on)
     }
 
-    /// Has the kernel put datagrams of one sender together, up to 64 KiB, and say how large each is:
-    /// generic receive offload. Receive with [`recv_msg`](Self::recv_msg) and a buffer of 64 KiB, or
-    /// with [`poll_recv_msg`](Self::poll_recv_msg): a smaller one loses datagrams.
+    /// Has the kernel put datagrams of one sender together, up to 64 KiB, and say how large each
+    /// is: generic receive offload. Receive with [`recv_msg`](Self::recv_msg) and a buffer of 64
+    /// KiB, or with [`poll_recv_msg`](Self::poll_recv_msg): a smaller one loses datagrams.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Sending and receiving by polls, from and into borrowed memory: for protocols that bring their own
-//! loop, as those of QUIC do.
+//! Sending and receiving by polls, from and into borrowed memory: for protocols that bring their
+//! own loop, as those of QUIC do.
 
 use std::io;
 use std::net::SocketAddr;

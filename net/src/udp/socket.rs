@@ -18,9 +18,9 @@ use crate::datagram::MessageSocket;
 /// Several tasks may also receive at once: each datagram goes to one of them.
 ///
 /// There are two ways to receive. [`recv`](Self::recv) and [`recv_many`](Self::recv_many) give
-/// datagrams in buffers of the shard's, by one request for all of them: the cheapest way, for datagrams
-/// that fit into such a buffer (4096 bytes unless the runtime's builder says otherwise, less up to
-/// 236 for what goes in front of a datagram). [`recv_from`](Self::recv_from) and
+/// datagrams in buffers of the shard's, by one request for all of them: the cheapest way, for
+/// datagrams that fit into such a buffer (4096 bytes unless the runtime's builder says otherwise,
+/// less up to 236 for what goes in front of a datagram). [`recv_from`](Self::recv_from) and
 /// [`recv_msg`](Self::recv_msg) receive into a buffer of the caller's, of any size. Both ways mix,
 /// and neither loses a datagram when its future is dropped.
 ///
@@ -202,7 +202,8 @@ impl UdpSocket {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is writable.
+    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is
+    /// writable.
     pub async fn send_to<B: IoBuf>(&self, buf: B, to: SocketAddr) -> BufResult<usize, B> {
         let attach = Attach {
             to: Some(to.into()),
@@ -239,7 +240,8 @@ impl UdpSocket {
     /// Receives the next datagram into a buffer of the shard's, with its sender and whatever else
     /// the socket was told to say.
     ///
-    /// No buffer is taken before a datagram is there. One larger than the buffer is cut, and says so.
+    /// No buffer is taken before a datagram is there. One larger than the buffer is cut, and says
+    /// so.
     ///
     /// # Errors
     ///
@@ -253,8 +255,8 @@ impl UdpSocket {
     ///
     /// # Kernel
     ///
-    /// One multishot `IORING_OP_RECVMSG` with provided buffers (Linux 6.0) for all receives; without
-    /// it, and on the `poll` driver, `recvmsg(2)` when the socket is readable.
+    /// One multishot `IORING_OP_RECVMSG` with provided buffers (Linux 6.0) for all receives;
+    /// without it, and on the `poll` driver, `recvmsg(2)` when the socket is readable.
     pub async fn recv(&self) -> io::Result<Datagram> {
         self.refuse_coalesced()?;
         self.0.recv().await

@@ -120,8 +120,8 @@ impl UdpSocket {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is writable.
-    /// Segments need Linux 4.18.
+    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is
+    /// writable. Segments need Linux 4.18.
     pub async fn send_msg<B: IoBuf>(&self, transmit: Transmit<B>) -> BufResult<usize, B> {
         let (contents, attach) = transmit.apart();
         unwrapped(self.0.send_msg(Whole(contents), attach).await)
@@ -135,8 +135,8 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// As [`send`](Self::send), of each. The order in which they are sent is the order given as long
-    /// as the socket has room for all.
+    /// As [`send`](Self::send), of each. The order in which they are sent is the order given as
+    /// long as the socket has room for all.
     ///
     /// # Kernel
     ///

@@ -18,8 +18,8 @@ use crate::datagram::MessageSocket;
 /// A local socket of datagrams, of this shard.
 ///
 /// Datagrams arrive whole, in order and without loss: a send waits while the receiver's queue is
-/// full. Each may carry open descriptors. A descriptor that arrives with a datagram that is received
-/// without asking for it is closed.
+/// full. Each may carry open descriptors. A descriptor that arrives with a datagram that is
+/// received without asking for it is closed.
 ///
 /// The name of a bound socket stays in the file system when the socket is gone: remove it before
 /// another binds it.
@@ -193,7 +193,8 @@ impl UnixDatagram {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is writable.
+    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is
+    /// writable.
     pub async fn send_to<B: IoBuf>(&self, buf: B, path: impl AsRef<Path>) -> BufResult<usize, B> {
         match SockAddr::unix(path) {
             Ok(to) => self.send_attached(buf, to_only(to)).await,

@@ -105,8 +105,8 @@ impl UnixListener {
             && error.kind() == io::ErrorKind::AddrInUse
             && !has_file
         {
-            // Perhaps by a listener that this shard has just dropped: its accept is cancelled at the
-            // end of the tick, and then the name is free. A timer fires after that.
+            // Perhaps by a listener that this shard has just dropped: its accept is cancelled at
+            // the end of the tick, and then the name is free. A timer fires after that.
             sleep(Duration::from_millis(1)).await;
             bound = Self::open(address).await;
         }

@@ -1,8 +1,8 @@
-//! Local connections of messages: as a stream, they are accepted and have an end; as datagrams, their
-//! messages stay whole.
+//! Local connections of messages: as a stream, they are accepted and have an end; as datagrams,
+//! their messages stay whole.
 //!
-//! The kernel answers zero for an empty message and for the end alike. On Linux each message, and the
-//! end never, says when it was sent; so these sockets ask for that and can tell the two apart.
+//! The kernel answers zero for an empty message and for the end alike. On Linux each message, and
+//! the end never, says when it was sent; so these sockets ask for that and can tell the two apart.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -181,8 +181,8 @@ impl UnixSeqpacket {
         Op::new(self.0.socket.driver(), Send::new(&self.0.socket, buf, 0)).await
     }
 
-    /// Sends a message with descriptors. They are duplicated first, so the caller's may be closed at
-    /// once.
+    /// Sends a message with descriptors. They are duplicated first, so the caller's may be closed
+    /// at once.
     ///
     /// # Errors
     ///
@@ -195,7 +195,8 @@ impl UnixSeqpacket {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is writable.
+    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the socket is
+    /// writable.
     pub async fn send_with_fds<B: IoBuf>(
         &self,
         buf: B,
@@ -223,9 +224,9 @@ impl UnixSeqpacket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe for the connection: a message that arrives for a dropped receive goes to the next,
-    /// with its descriptors, whole as far as the buffer had room. The buffer is freed once the
-    /// kernel lets go of it.
+    /// Cancel safe for the connection: a message that arrives for a dropped receive goes to the
+    /// next, with its descriptors, whole as far as the buffer had room. The buffer is freed once
+    /// the kernel lets go of it.
     ///
     /// # Kernel
     ///

@@ -18,8 +18,8 @@ use crate::stream::{ByteStream, HeldTurn, expect_kind};
 
 /// A Unix stream of this shard: a connection within the machine.
 ///
-/// As with TCP's, one task can read while another writes, and of several that read at once each byte
-/// goes to one.
+/// As with TCP's, one task can read while another writes, and of several that read at once each
+/// byte goes to one.
 ///
 /// # Examples
 ///
@@ -66,7 +66,8 @@ impl UnixStream {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the stream is writable.
+    /// `IORING_OP_SENDMSG` (Linux 5.3); on the `poll` driver `sendmsg(2)` when the stream is
+    /// writable.
     ///
     /// # Examples
     ///
@@ -102,8 +103,8 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read); `InvalidInput` once another way to read has bytes of the stream or has
-    /// asked for them.
+    /// As [`read`](Self::read); `InvalidInput` once another way to read has bytes of the stream or
+    /// has asked for them.
     ///
     /// # Cancel safety
     ///

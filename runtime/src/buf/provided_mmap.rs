@@ -18,8 +18,8 @@ use io_uring::types::BufRingEntry;
 
 use crate::sys::linux::Mapping;
 
-/// Bytes from one buffer to the next. Buffers of a page each would begin in the same few sets of the
-/// cache, and messages are short: a line between them spreads their beginnings over all sets.
+/// Bytes from one buffer to the next. Buffers of a page each would begin in the same few sets of
+/// the cache, and messages are short: a line between them spreads their beginnings over all sets.
 #[inline]
 const fn stride(buffer_bytes: u32) -> usize {
     buffer_bytes as usize + LINE_BYTES
@@ -62,7 +62,8 @@ impl Memory {
         self.entries.base().addr().get() as u64
     }
 
-    /// Writes the entry of a buffer that is to go to the kernel with the next [`publish`](Self::publish).
+    /// Writes the entry of a buffer that is to go to the kernel with the next
+    /// [`publish`](Self::publish).
     pub(super) fn stage(&self, id: u16, buffer_bytes: u32) {
         let tail = self.tail.get();
         let base: NonNull<BufRingEntry> = self.entries.base().cast();

@@ -12,28 +12,29 @@
 //! | several ways to one answer | the first answer, or the first success | [`race`], [`race_ok`] |
 //! | work that should go on beside you, be scheduled fairly, survive a panic next to it | tasks | [`TaskGroup`](crate::group::TaskGroup), so that none is left behind; [`spawn`](crate::spawn) |
 //!
-//! **`join!` or tasks?** Futures under `join!` run in turn inside one task: they may borrow from the
-//! function around them, cost next to nothing, and end with it; but a panic in one is a panic of all,
-//! and a wake for one polls its neighbours. Tasks own what they use and are scheduled one by one; a
-//! panic ends one task alone. Parts of one computation are joined; things with a life of their own (a
-//! connection, a background job) are tasks, and a [`TaskGroup`](crate::group::TaskGroup) keeps them
-//! from outliving whoever started them.
+//! **`join!` or tasks?** Futures under `join!` run in turn inside one task: they may borrow from
+//! the function around them, cost next to nothing, and end with it; but a panic in one is a panic
+//! of all, and a wake for one polls its neighbours. Tasks own what they use and are scheduled one
+//! by one; a panic ends one task alone. Parts of one computation are joined; things with a life of
+//! their own (a connection, a background job) are tasks, and a
+//! [`TaskGroup`](crate::group::TaskGroup) keeps them from outliving whoever started them.
 //!
 //! **`select!` or `race`?** `race` gives the winner's output, and all contenders have one type.
-//! `select!` has a handler for each branch, patterns and conditions, and is made for loops. In both the
-//! losers are dropped under way, so what stands in them must be cancel safe.
+//! `select!` has a handler for each branch, patterns and conditions, and is made for loops. In both
+//! the losers are dropped under way, so what stands in them must be cancel safe.
 //!
 //! # Dropping
 //!
-//! Everything here is lazy and ends by being dropped, with all futures inside. A dropped `JoinHandle`
-//! detaches its task: combining handles decides how long *you* wait, not how long the tasks run.
+//! Everything here is lazy and ends by being dropped, with all futures inside. A dropped
+//! `JoinHandle` detaches its task: combining handles decides how long *you* wait, not how long the
+//! tasks run.
 //!
 //! # How many
 //!
 //! The macros poll every branch that is not done at each wake of the task; right for a handful.
-//! [`join_all`], [`try_join_all`], and [`race`] over lists give each future a waker of its own and poll
-//! only what was woken: ten thousand futures that are woken once each are polled twenty thousand
-//! times in all.
+//! [`join_all`], [`try_join_all`], and [`race`] over lists give each future a waker of its own and
+//! poll only what was woken: ten thousand futures that are woken once each are polled twenty
+//! thousand times in all.
 //!
 //! # How deep
 //!

@@ -1,9 +1,9 @@
 //! `race` and `race_ok`: the first of several futures that are ways to the same answer.
 //!
 //! A rule says of an output whether it wins or loses: under `race` the first output wins, under
-//! `race_ok` the first that is `Ok`, and then nobody wins if all have lost. A tuple is polled in place,
-//! in an order drawn by lot; a list of any length gives each future a waker of its own, and its
-//! futures are first polled in an order drawn by lot.
+//! `race_ok` the first that is `Ok`, and then nobody wins if all have lost. A tuple is polled in
+//! place, in an order drawn by lot; a list of any length gives each future a waker of its own, and
+//! its futures are first polled in an order drawn by lot.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -2,8 +2,8 @@
 //!
 //! Who was refused one waits for the next source that this shard closes. It is told before the
 //! descriptor is free, and asks again after it: both happen on this thread, and a waker only
-//! schedules. To close at once what an operation in flight still holds is [`Driver::flush`]'s to help
-//! with.
+//! schedules. To close at once what an operation in flight still holds is [`Driver::flush`]'s to
+//! help with.
 
 use std::cell::Cell;
 use std::task::Waker;

@@ -1,9 +1,9 @@
 //! The driver: hands submissions to the kernel and completions to their operations.
 //!
 //! It knows wakers and [slots], never tasks nor the type of an operation. An operation asks for the
-//! [`Route`] of its [`Code`] and then submits itself as an entry of the ring, waits for readiness and
-//! tries for itself, or gives a job to the blocking pool; which of these, was decided by probing at
-//! start-up.
+//! [`Route`] of its [`Code`] and then submits itself as an entry of the ring, waits for readiness
+//! and tries for itself, or gives a job to the blocking pool; which of these, was decided by
+//! probing at start-up.
 //!
 //! # Contract
 //!

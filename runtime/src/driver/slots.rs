@@ -382,7 +382,8 @@ impl Slots {
         self.vacant.get() != NONE || self.grow()
     }
 
-    /// Moves a payload into a slot. The returned pointer is where it now is, until `take` or `finish`.
+    /// Moves a payload into a slot. The returned pointer is where it now is, until `take` or
+    /// `finish`.
     ///
     /// # Panics
     ///

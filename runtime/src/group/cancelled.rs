@@ -90,8 +90,8 @@ impl TryFrom<Cancelled> for Elapsed {
 }
 
 impl From<Cancelled> for io::Error {
-    /// [`TimedOut`](io::ErrorKind::TimedOut) for a deadline, and [`Other`](io::ErrorKind::Other) for
-    /// the rest (`Interrupted` would invite to try again); with the [`Cancelled`] inside.
+    /// [`TimedOut`](io::ErrorKind::TimedOut) for a deadline, and [`Other`](io::ErrorKind::Other)
+    /// for the rest (`Interrupted` would invite to try again); with the [`Cancelled`] inside.
     fn from(cancelled: Cancelled) -> Self {
         let kind = if cancelled.is_deadline() {
             io::ErrorKind::TimedOut

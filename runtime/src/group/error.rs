@@ -123,8 +123,9 @@ impl<E> GroupError<E> {
         (chosen, rest)
     }
 
-    /// The cancel, if the group was asked to end: by [`TaskGroup::cancel`](crate::TaskGroup::cancel), or
-    /// with its task. To end with the task, pass the error on.
+    /// The cancel, if the group was asked to end: by
+    /// [`TaskGroup::cancel`](crate::TaskGroup::cancel), or with its task. To end with the task,
+    /// pass the error on.
     ///
     /// If there are failures too, a cancel of the task is also told to the next scope outward, or
     /// the next that the task enters, so that it is not lost where only failures are looked at.

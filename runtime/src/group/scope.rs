@@ -136,8 +136,8 @@ impl CancelScope {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`], which says why; at once, and without a poll of `future`, if the scope has ended
-    /// before.
+    /// [`Cancelled`], which says why; at once, and without a poll of `future`, if the scope has
+    /// ended before.
     ///
     /// # Panics
     ///

@@ -32,8 +32,7 @@ impl<T> Future for Member<T> {
 /// Tasks of one shard that belong together, to be joined in the order in which they end.
 ///
 /// Dropping the set aborts all its tasks there and then; see [`detach_all`](Self::detach_all). It
-/// is a
-/// [`Stream`] of ids and outputs. A task that has ended stays in the set until it is joined.
+/// is a [`Stream`] of ids and outputs. A task that has ended stays in the set until it is joined.
 ///
 /// For tasks of which none may outlive the code that spawned them, and whose failures belong
 /// together, there is [`TaskGroup`](crate::TaskGroup).

@@ -247,8 +247,8 @@ impl<E> TaskGroup<E> {
     ///
     /// # Errors
     ///
-    /// [`GroupError`] if the body or a child has failed, with everything that failed; or if the body
-    /// was cancelled before it had an output; or if the task was asked to end.
+    /// [`GroupError`] if the body or a child has failed, with everything that failed; or if the
+    /// body was cancelled before it had an output; or if the task was asked to end.
     ///
     /// # Panics
     ///
@@ -281,8 +281,7 @@ impl<E> TaskGroup<E> {
     /// Spawns a child, whose failure is the group's.
     ///
     /// In a group that is cancelling or has ended, `future` is dropped unpolled, and the handle
-    /// says
-    /// [`Refused`](super::ChildError::Refused).
+    /// says [`Refused`](super::ChildError::Refused).
     ///
     /// # Panics
     ///

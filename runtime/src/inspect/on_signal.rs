@@ -1,9 +1,8 @@
 //! A dump of everything when a signal comes, for a process that has stopped answering.
 //!
 //! A thread of its own waits for the signal, so it is there when every shard is stuck. The handler
-//! is
-//! `signal-hook`'s, which shares the signal with others of the process and does nothing but write to a
-//! pipe.
+//! is `signal-hook`'s, which shares the signal with others of the process and does nothing but
+//! write to a pipe.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};

@@ -72,8 +72,8 @@ pub struct Running {
     pub all_the_while: bool,
 }
 
-/// Looks at every shard of the process, from any thread, and waits for their answers until `patience`
-/// is over.
+/// Looks at every shard of the process, from any thread, and waits for their answers until
+/// `patience` is over.
 ///
 /// This blocks the calling thread for as long, so a task that calls it holds up its shard: better
 /// to call it from a thread, or by [`spawn_blocking`](crate::spawn_blocking). The shard that it is

@@ -4,8 +4,8 @@
 //! The values that are set at a point of the code are a chain of nodes, the innermost first. A
 //! future made by [`LocalKey::scope`] puts its node before the chain that it finds whenever it is
 //! polled, and takes it off afterwards; so a value is seen by what is polled inside, and by nothing
-//! else. A child is polled by nobody but the executor and sees none of it, unless [`inherit_locals`]
-//! has taken the chain along.
+//! else. A child is polled by nobody but the executor and sees none of it, unless
+//! [`inherit_locals`] has taken the chain along.
 
 use std::any::Any;
 use std::cell::RefCell;

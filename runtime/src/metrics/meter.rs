@@ -1,8 +1,8 @@
 //! The meter of one shard: its counters and histograms, and its latest look at the clock.
 //!
 //! The time is a number that the shard leaves here whenever it has read the clock, in
-//! [ticks](crate::sys::ticks): after a poll, or after a group of short ones, and around each wait. Who
-//! needs a time nearby and not the exact one (when a task was woken, when an operation was
+//! [ticks](crate::sys::ticks): after a poll, or after a group of short ones, and around each wait.
+//! Who needs a time nearby and not the exact one (when a task was woken, when an operation was
 //! submitted) takes it from here for the price of a load.
 
 use std::sync::OnceLock;

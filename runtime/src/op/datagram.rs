@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The bytes of a [`Datagram`] lie in a lease's buffer or a vector's, neither of which moves with
-//!    the value.
+//! 1. The bytes of a [`Datagram`] lie in a lease's buffer or a vector's, neither of which moves
+//!    with the value.
 
 #![expect(unsafe_code, reason = "a datagram is a buffer that can be sent")]
 

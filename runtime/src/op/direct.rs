@@ -1,8 +1,8 @@
 //! Receives straight into memory of the caller's, without an operation: for readers that are polled
 //! and have their room at hand.
 //!
-//! A direct receive is an attempt as any other, and counts against the share of a tick: a stream that
-//! always has bytes keeps nobody else waiting.
+//! A direct receive is an attempt as any other, and counts against the share of a tick: a stream
+//! that always has bytes keeps nobody else waiting.
 
 use std::cell::Cell;
 use std::io;

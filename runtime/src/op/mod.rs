@@ -385,8 +385,8 @@ impl<T: OpCode> Op<T> {
 
 /// Moves a payload into a slot, for which there is room, and then gives it to whoever does it.
 ///
-/// `placed` is told the slot before any code of the payload runs: should that panic, the operation is
-/// its slot's and not lost.
+/// `placed` is told the slot before any code of the payload runs: should that panic, the operation
+/// is its slot's and not lost.
 #[inline]
 fn launch<T: OpCode>(
     driver: &Driver,

@@ -32,7 +32,8 @@ pub trait MultiCode: OpCode {
 pub struct Multi<T: MultiCode> {
     driver: Driver,
     slot: Option<SlotId>,
-    /// Until it is armed. On the heap, which costs each arming a little, and not each stream the room.
+    /// Until it is armed. On the heap, which costs each arming a little, and not each stream the
+    /// room.
     idle: Option<Box<T>>,
 }
 

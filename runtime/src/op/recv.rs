@@ -1,5 +1,5 @@
-//! `recv`: receives from a stream, `IORING_OP_RECV`: into an owned buffer, into a provided buffer, or
-//! into provided buffers until cancelled.
+//! `recv`: receives from a stream, `IORING_OP_RECV`: into an owned buffer, into a provided buffer,
+//! or into provided buffers until cancelled.
 //!
 //! Received bytes belong to the stream, not to the future that asked for them. What arrives for a
 //! receive that was dropped goes to the stream's [`Spill`], and the next receive takes it from

@@ -2,17 +2,17 @@
 //! buffer, or into one of the shard's where the shard takes it.
 //!
 //! A message belongs to its socket, not to the future that asked for it. What arrives for a receive
-//! that was dropped goes to the socket's [`Strays`], whole, with its sender and its descriptors, and
-//! the next receive takes it from there; until that dropped receive has answered, no other may
+//! that was dropped goes to the socket's [`Strays`], whole, with its sender and its descriptors,
+//! and the next receive takes it from there; until that dropped receive has answered, no other may
 //! start, so the order is kept.
 //!
 //! # Invariants
 //!
 //! 1. The entry of a [`RecvMsg`] names the message in its boxed head, which leads to the head's own
-//!    fields and to the range of the buffer. Both are owned by the payload, stay where they are, and
-//!    are not touched by us until the last completion.
-//! 2. A result that is not negative counts bytes that the kernel wrote from the start of that range;
-//!    that it does not exceed the range is checked before the buffer is told.
+//!    fields and to the range of the buffer. Both are owned by the payload, stay where they are,
+//!    and are not touched by us until the last completion.
+//! 2. A result that is not negative counts bytes that the kernel wrote from the start of that
+//!    range; that it does not exceed the range is checked before the buffer is told.
 //! 3. The payload is a holder of its socket, so the descriptor in the entry stays open.
 //! 4. The head is told of a receive once, when it has succeeded, and its control messages are then
 //!    decoded once: `take_meta`, or the head's drop.

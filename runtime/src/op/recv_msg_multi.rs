@@ -3,8 +3,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The entry names the group of buffers that the driver has registered and keeps until nothing is
-//!    in flight, and the message in its box, owned by the payload and not changed once it is made.
+//! 1. The entry names the group of buffers that the driver has registered and keeps until nothing
+//!    is in flight, and the message in its box, owned by the payload and not changed once it is
+//!    made.
 //! 2. Each completion with a buffer is made into one lease and taken apart once, in `complete`,
 //!    `orphan` or `next`, whichever it goes to.
 //! 3. The payload is a holder of its socket, so the descriptor in the entry stays open.

@@ -5,8 +5,8 @@
 //! holder of a watched source tells the driver before it closes.
 //!
 //! Who wants the source itself back awaits the others with [`Shared::into_inner`]. It leaves its
-//! waker beside the source, and each holder that lets go wakes it: before the count goes down, which
-//! is early enough, since the woken task is polled later.
+//! waker beside the source, and each holder that lets go wakes it: before the count goes down,
+//! which is early enough, since the woken task is polled later.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

@@ -1,8 +1,9 @@
 //! A job, and the right to take it back.
 //!
-//! A queued job is shared by the queue and by whoever submitted it. Whoever takes the closure out, be it
-//! to run it, to cancel it or to take it back, is the only one who has it: that is the whole protocol,
-//! and each kind of [`Job`] keeps it with a lock that is held for the length of one `Option::take`.
+//! A queued job is shared by the queue and by whoever submitted it. Whoever takes the closure out,
+//! be it to run it, to cancel it or to take it back, is the only one who has it: that is the whole
+//! protocol, and each kind of [`Job`] keeps it with a lock that is held for the length of one
+//! `Option::take`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, io};

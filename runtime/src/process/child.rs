@@ -14,8 +14,8 @@ use crate::context::Context;
 /// A child of this process, held by a shard. Made by [`Command::spawn`](super::Command::spawn).
 ///
 /// Dropping it lets the child go on, or kills it where
-/// [`kill_on_drop`](super::Command::kill_on_drop) says so; either way it is reaped in the background and
-/// leaves no zombie.
+/// [`kill_on_drop`](super::Command::kill_on_drop) says so; either way it is reaped in the
+/// background and leaves no zombie.
 #[derive(Debug)]
 pub struct Child {
     /// What it reads as its standard input, if that is a pipe. Dropping it is the end of that
@@ -87,8 +87,8 @@ impl Child {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_WAITID` (Linux 6.7); without it, and on the `poll` driver, `waitid(2)` once the pidfd
-    /// (5.4) is readable; without that, a thread of the child's own.
+    /// `IORING_OP_WAITID` (Linux 6.7); without it, and on the `poll` driver, `waitid(2)` once the
+    /// pidfd (5.4) is readable; without that, a thread of the child's own.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         self.handle.wait().await
@@ -134,8 +134,8 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// `NotFound` if it has been reaped, by whatever call; `InvalidInput` if there is no such signal; else
-    /// as [`start_kill`](Self::start_kill).
+    /// `NotFound` if it has been reaped, by whatever call; `InvalidInput` if there is no such
+    /// signal; else as [`start_kill`](Self::start_kill).
     #[cfg(unix)]
     pub fn send_signal(&self, kind: crate::signal::unix::SignalKind) -> io::Result<()> {
         if self.handle.is_reaped() {
@@ -147,8 +147,9 @@ impl Child {
     /// Closes its standard input, reads all of what it writes to pipes, both at once, and waits for
     /// its end.
     ///
-    /// That is when every writer is gone: a grandchild that has inherited the pipes keeps them open, and
-    /// this waiting, after the child's own end. To wait for the child alone, [`wait`](Self::wait).
+    /// That is when every writer is gone: a grandchild that has inherited the pipes keeps them
+    /// open, and this waiting, after the child's own end. To wait for the child alone,
+    /// [`wait`](Self::wait).
     ///
     /// # Errors
     ///

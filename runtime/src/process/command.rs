@@ -83,8 +83,8 @@ impl Command {
     }
 
     /// Std's command inside, for what has no method here. Choose the standard streams through this
-    /// type:
-    /// [`output`](Self::output) and [`status`](Self::status) set those that it does not know as chosen.
+    /// type: [`output`](Self::output) and [`status`](Self::status) set those that it does not know
+    /// as chosen.
     ///
     /// # Panics
     ///
@@ -222,8 +222,8 @@ impl Command {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before its end starts no child, or one that is treated as if its [`Child`] had
-    /// been dropped.
+    /// Dropping the future before its end starts no child, or one that is treated as if its
+    /// [`Child`] had been dropped.
     ///
     /// # Kernel
     ///

@@ -325,8 +325,7 @@ impl PipeWriter {
     /// # Errors
     ///
     /// The pipe's, with the buffer: `BrokenPipe` once every reader is gone. (Programs of Rust
-    /// ignore
-    /// `SIGPIPE`; one that does not is ended by it.)
+    /// ignore `SIGPIPE`; one that does not is ended by it.)
     ///
     /// # Cancel safety
     ///

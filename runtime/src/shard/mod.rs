@@ -14,8 +14,7 @@
 //! queue, hence no cycle of shards that wait for room in each other's. What bounds the queues is
 //! that an answer is awaited: a task that awaits its calls has one under way, so a shard's queue is
 //! no longer than there are tasks calling it. Whoever sends without awaiting ([`Handle::call`], a
-//! detached
-//! [`Call`]) has no such bound and ought to use a bounded channel.
+//! detached [`Call`]) has no such bound and ought to use a bounded channel.
 //!
 //! A shard runs so many messages in a tick and no more, and then its tasks, its timers and its
 //! driver have their turn, so a flood slows them down and does not stop them. Nor can local work

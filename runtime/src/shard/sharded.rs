@@ -3,8 +3,7 @@
 //! A value lies in a table of its thread, under the number of its [`Sharded`]. A task of the shard,
 //! the *keeper*, holds the place: it does nothing, and when its future is dropped the value goes.
 //! So the end of the shard, which drops all futures, drops the value there as well, whoever still
-//! has a
-//! `Sharded`; and when the last of these goes, a message to each shard has it drop its own.
+//! has a `Sharded`; and when the last of these goes, a message to each shard has it drop its own.
 //!
 //! A `Sharded` itself is a number and the ways to the shards, fit for any thread whatever the
 //! values are.

@@ -7,8 +7,8 @@
 //! it looks and leaves its waker in one critical section, so that no signal falls between the two.
 //! Several signals that come before it looks are one to it.
 //!
-//! [`deliver`] is called on the thread of the source, an ordinary thread where anything may be done.
-//! Wakers are cloned, woken and dropped with the lock let go.
+//! [`deliver`] is called on the thread of the source, an ordinary thread where anything may be
+//! done. Wakers are cloned, woken and dropped with the lock let go.
 
 use std::collections::BTreeMap;
 use std::fmt;

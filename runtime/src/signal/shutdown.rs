@@ -189,8 +189,8 @@ impl Shutdown {
     ///
     /// # Errors
     ///
-    /// [`Undrained`] if the time is over first. Those still at work go on; dropping the runtime ends
-    /// them.
+    /// [`Undrained`] if the time is over first. Those still at work go on; dropping the runtime
+    /// ends them.
     ///
     /// # Panics
     ///

@@ -83,9 +83,9 @@ impl SignalKind {
 ///
 /// # Errors
 ///
-/// `InvalidInput` for what cannot be listened for (`SIGKILL`, `SIGSTOP`, `SIGSEGV`, `SIGFPE`, `SIGILL`)
-/// and for numbers that are no signal's; else the system's, where there is no room for the
-/// handler's descriptors or its thread.
+/// `InvalidInput` for what cannot be listened for (`SIGKILL`, `SIGSTOP`, `SIGSEGV`, `SIGFPE`,
+/// `SIGILL`) and for numbers that are no signal's; else the system's, where there is no room for
+/// the handler's descriptors or its thread.
 ///
 /// # Examples
 ///

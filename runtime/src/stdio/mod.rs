@@ -7,13 +7,12 @@
 //! process was faster. Output is written by a call that does not wait, and the rest by the pool.
 //!
 //! Each stream is one for the whole process: bytes that were read for nobody go to the next reader,
-//! and a
-//! [`Stdout::write_all`] is not mixed with another.
+//! and a [`Stdout::write_all`] is not mixed with another.
 //!
 //! # The end of the program
 //!
-//! `write_all` is done when the system has the bytes; nothing is kept here, and there is nothing to flush.
-//! What `poll_write` (of `AsyncWrite`) has taken is written by the pool: flush it before the
+//! `write_all` is done when the system has the bytes; nothing is kept here, and there is nothing to
+//! flush. What `poll_write` (of `AsyncWrite`) has taken is written by the pool: flush it before the
 //! program ends, as with any writer, or it may be lost.
 //!
 //! Std's own handles have buffers of their own. `println!` writes whole lines at once, and so comes
@@ -350,8 +349,8 @@ macro_rules! output {
             ///
             /// # Kernel
             ///
-            /// `pwritev2(2)` with `RWF_NOWAIT`, and a wait for room by the driver where there is none; or
-            /// `write(2)` on the blocking pool.
+            /// `pwritev2(2)` with `RWF_NOWAIT`, and a wait for room by the driver where there is
+            /// none; or `write(2)` on the blocking pool.
             pub async fn write_all<B: IoBuf>(&mut self, buf: B) -> BufResult<(), B> {
                 self.0.write_all(buf).await
             }

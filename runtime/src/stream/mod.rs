@@ -2,10 +2,10 @@
 //!
 //! The trait is that of `futures-core`, and most of what one does with streams is that of
 //! `futures-util`, under the names known from there: [`StreamExt`] and [`TryStreamExt`] for methods
-//! (`next`, `map`, `filter`, `chunks`, `buffered`, `buffer_unordered`, `for_each_concurrent`, …), and
-//! the sources below. What has to do with time is this crate's, in [`StreamTimeExt`]: `throttle`,
-//! `timeout`, `chunks_timeout`, `debounce`, all on the shard's timers, so that tests of them take no
-//! time.
+//! (`next`, `map`, `filter`, `chunks`, `buffered`, `buffer_unordered`, `for_each_concurrent`, …),
+//! and the sources below. What has to do with time is this crate's, in [`StreamTimeExt`]:
+//! `throttle`, `timeout`, `chunks_timeout`, `debounce`, all on the shard's timers, so that tests of
+//! them take no time.
 //!
 //! ```
 //! use annulet_runtime::stream::{StreamExt, StreamTimeExt, interval};
@@ -45,10 +45,10 @@
 //!
 //! # Cancel safety
 //!
-//! A stream keeps its state in itself. Dropping the future of `next` loses no item: nothing is taken
-//! from a stream before the poll that gives it. So `next` may stand in [`select!`](crate::select). What
-//! consumes a stream as a whole (`collect`, `fold`, `for_each`) owns it, and takes it along when it
-//! is dropped.
+//! A stream keeps its state in itself. Dropping the future of `next` loses no item: nothing is
+//! taken from a stream before the poll that gives it. So `next` may stand in
+//! [`select!`](crate::select). What consumes a stream as a whole (`collect`, `fold`, `for_each`)
+//! owns it, and takes it along when it is dropped.
 //!
 //! # Fairness
 //!

@@ -130,7 +130,8 @@ impl<K: Kind> Barrier<K> {
         self.turn_away(false);
     }
 
-    /// Breaks the barrier: turns away all who wait, and whoever comes until it is [reset](Self::reset).
+    /// Breaks the barrier: turns away all who wait, and whoever comes until it is
+    /// [reset](Self::reset).
     pub fn abort(&self) {
         self.turn_away(true);
     }

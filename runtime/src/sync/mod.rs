@@ -100,9 +100,9 @@
 //! # How it is made
 //!
 //! A primitive is a small state in a [cell](kind::Kind::Cell), a `RefCell` or a lock, and a
-//! [`WaitQueue`](waiters::WaitQueue) in that state. A future looks at the state once per poll. If it
-//! must wait it leaves its waker and remembers its place; if it is dropped it takes its place back,
-//! and hands on what it was granted there. No code of a user runs inside the cell: wakers are
+//! [`WaitQueue`](waiters::WaitQueue) in that state. A future looks at the state once per poll. If
+//! it must wait it leaves its waker and remembers its place; if it is dropped it takes its place
+//! back, and hands on what it was granted there. No code of a user runs inside the cell: wakers are
 //! called and dropped, and values are dropped, after it.
 
 use std::rc::Rc;

@@ -20,8 +20,8 @@ use crate::task::{Wait, waiting};
 /// First come, first served. A holder that panics lets go of the lock, as by returning; what it
 /// left in the value is there for the next.
 ///
-/// Where nothing is awaited while the value is changed, tasks of one shard need no lock: a `RefCell`
-/// does.
+/// Where nothing is awaited while the value is changed, tasks of one shard need no lock: a
+/// `RefCell` does.
 ///
 /// # Examples
 ///

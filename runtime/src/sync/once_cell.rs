@@ -90,8 +90,7 @@ impl<T, K: Kind> OnceCell<T, K> {
     /// waits.
     ///
     /// If who was doing so is dropped, or panics, the next of those who wait runs its own `init`.
-    /// An
-    /// `init` that asks for the value of its own cell waits for ever.
+    /// An `init` that asks for the value of its own cell waits for ever.
     ///
     /// # Cancel safety
     ///

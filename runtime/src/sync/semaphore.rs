@@ -232,7 +232,8 @@ impl<K: Kind> Semaphore<K> {
     ///
     /// # Panics
     ///
-    /// If there would be more than the semaphore may have: see [`try_add_permits`](Self::try_add_permits).
+    /// If there would be more than the semaphore may have: see
+    /// [`try_add_permits`](Self::try_add_permits).
     #[track_caller]
     pub fn add_permits(&self, count: usize) {
         if let Err(error) = self.try_add_permits(count) {
@@ -245,8 +246,7 @@ impl<K: Kind> Semaphore<K> {
     /// # Errors
     ///
     /// If a [bounded](Self::bounded) semaphore would have more than its bound, or another one more
-    /// than
-    /// `usize::MAX`. Then none is added.
+    /// than `usize::MAX`. Then none is added.
     pub fn try_add_permits(&self, count: usize) -> Result<(), TooManyPermits> {
         let mut wakes = Wakes::default();
         K::with(&self.state, |state| {

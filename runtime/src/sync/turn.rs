@@ -21,9 +21,9 @@ pub(crate) trait Queued {
 
 /// One poll of a future that enters a state, or waits until it is served.
 ///
-/// `enter` is what the first poll does, and may be asked twice: it gives what is to be had at once, or
-/// the value to wait with, which is plain: dropping it runs no code of a user. Whoever was served
-/// gets what `served` makes of the value that it finds.
+/// `enter` is what the first poll does, and may be asked twice: it gives what is to be had at once,
+/// or the value to wait with, which is plain: dropping it runs no code of a user. Whoever was
+/// served gets what `served` makes of the value that it finds.
 #[inline]
 pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
     cell: &K::Cell<S>,

@@ -2,8 +2,8 @@
 //!
 //! Whether a socket makes a splice wait is a matter of its open file's `O_NONBLOCK` and of nothing
 //! else; and a peer that is gone raises `SIGPIPE`, which no flag of the call prevents. So a call
-//! that must do neither sets the one and holds back the other while it lasts: two short system calls
-//! each, for as much as a pipe holds.
+//! that must do neither sets the one and holds back the other while it lasts: two short system
+//! calls each, for as much as a pipe holds.
 //!
 //! # Invariants
 //!

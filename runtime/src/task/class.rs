@@ -1,9 +1,10 @@
 //! Scheduling classes: who runs when several want to, and for how long.
 //!
 //! Every task belongs to a class: that of the task that spawned it, unless its
-//! [builder](crate::TaskBuilder::class) says otherwise; to begin with, the default class. While one class
-//! alone has tasks ready, classes change nothing. Where several have, time is shared out by their
-//! *shares*, and a class with a *latency goal* goes first, as long as it stays within its share.
+//! [builder](crate::TaskBuilder::class) says otherwise; to begin with, the default class. While one
+//! class alone has tasks ready, classes change nothing. Where several have, time is shared out by
+//! their *shares*, and a class with a *latency goal* goes first, as long as it stays within its
+//! share.
 //!
 //! Tasks are not interrupted, so a class keeps its promises only among polls that are short. Work
 //! that computes calls [`yield_if_needed`](super::yield_if_needed) between its steps; what cannot

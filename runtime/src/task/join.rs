@@ -63,10 +63,10 @@ impl<T> JoinHandle<T> {
     /// Asks the task to end, and lets it do so in its own way.
     ///
     /// If the task is inside a [`CancelScope`](crate::CancelScope) or a
-    /// [`TaskGroup`](crate::TaskGroup), the innermost hears of it: what runs there is dropped, and the
-    /// code around gets [`Cancelled`](crate::Cancelled) and may await its clean-up. If it has been
-    /// in a scope but is in none now, the next one that it enters hears of it, and what is outside
-    /// of any is not disturbed. A task that was never in a scope is [aborted](Self::abort).
+    /// [`TaskGroup`](crate::TaskGroup), the innermost hears of it: what runs there is dropped, and
+    /// the code around gets [`Cancelled`](crate::Cancelled) and may await its clean-up. If it has
+    /// been in a scope but is in none now, the next one that it enters hears of it, and what is
+    /// outside of any is not disturbed. A task that was never in a scope is [aborted](Self::abort).
     ///
     /// A task that ignores a cancel goes on; see [`cancel_within`](Self::cancel_within). What came
     /// of it is the task's output: whatever it returns then, or a [`JoinError`] that says cancelled

@@ -4,8 +4,7 @@
 //! the lock to see that there is nothing. The flag is written under the lock only, so it is never
 //! false while the queue is not empty. The owner takes the queue by giving an empty one for it, so
 //! that the memory of both is used over and over. Each message carries the time at which it was
-//! sent, in
-//! [ticks], so that the owner can tell how long it was under way.
+//! sent, in [ticks], so that the owner can tell how long it was under way.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -9,8 +9,7 @@
 //!
 //! A cell is a [`header`] and a stage: the future, then its output, then nothing ([`raw`]). The
 //! header has a word of state that only the owner's thread touches ([`state`]), and three atomics.
-//! The
-//! [`owner`] is what the tasks of one thread share: the run queue and the list of live tasks
+//! The [`owner`] is what the tasks of one thread share: the run queue and the list of live tasks
 //! ([`lists`]) for its own thread; the [`inbox`], the queue of [`messages`] and the doorbell
 //! ([`sleep`]) for the others.
 //!

@@ -3,12 +3,11 @@
 //! A reading costs some 10 ns, as much as the shortest polls. So there are two paces. At the
 //! *exact* pace the clock is read after each poll, and every poll and every delay is recorded. When
 //! polls are so short that this would be felt, [`FINE_NS`] on average, they are timed in *groups*:
-//! one reading for
-//! [`GROUP`] polls, each of which is taken to be of the mean length; and of the delays, one in a group
-//! is recorded, for all. The first group that takes longer ends that pace, so a slow poll among
-//! short ones is seen in the sums and in the histogram, but its task is known exactly only when it
-//! happens again. The group is of prime length, lest the one that is looked at be always the same
-//! task's.
+//! one reading for [`GROUP`] polls, each of which is taken to be of the mean length; and of the
+//! delays, one in a group is recorded, for all. The first group that takes longer ends that pace,
+//! so a slow poll among short ones is seen in the sums and in the histogram, but its task is known
+//! exactly only when it happens again. The group is of prime length, lest the one that is looked at
+//! be always the same task's.
 
 use crate::metrics::Meter;
 use crate::shim::Cell;

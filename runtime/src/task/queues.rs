@@ -315,8 +315,8 @@ mod tests {
         let plain = Class::new("queues-plain").register()?;
         let goal = Duration::from_micros(100);
         let urgent = Class::new("queues-urgent").latency_goal(goal).register()?;
-        // Far below the burst: the urgent task has every turn.
-        // Unless the machine takes the processor away for as long as the burst, three times.
+        // Far below the burst: the urgent task has every turn. Unless the machine takes the
+        // processor away for as long as the burst, three times.
         let first = (0..3).any(|_| charged(&[plain, urgent], 20, 1_000)[0] == 0);
         assert!(first, "the plain class had a turn");
         // Far beyond it: both have their share, which is the same.

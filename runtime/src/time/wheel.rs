@@ -20,8 +20,8 @@
 //!   touched.
 //!
 //! The wheel has no clock and runs no foreign code but the drop of a `T` that its caller drops:
-//! [`advance`](Wheel::advance) hands out what is due, and the caller deals with it once it no longer
-//! borrows the wheel.
+//! [`advance`](Wheel::advance) hands out what is due, and the caller deals with it once it no
+//! longer borrows the wheel.
 
 use std::fmt;
 

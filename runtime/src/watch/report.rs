@@ -39,8 +39,7 @@ pub struct Stall {
     /// Stalls of this shard that were not reported since the report before.
     pub left_out: u64,
     /// The functions that had been called and had not returned, the innermost first. Only where it
-    /// was
-    /// [asked for](crate::Builder::stall_backtrace), and could be found out.
+    /// was [asked for](crate::Builder::stall_backtrace), and could be found out.
     pub backtrace: Option<Arc<[Frame]>>,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! This is how tokio serves best from a known number of CPUs: each thread has a runtime of its own
 //! (`LocalRuntime`, so nothing is sent between threads or counted atomically) and a listener of its
-//! own (SO_REUSEPORT). What is served is written as tokio's users write it: a task and a read buffer
-//! per connection, `read` and `write_all`, or hyper over `TokioIo`.
+//! own (SO_REUSEPORT). What is served is written as tokio's users write it: a task and a read
+//! buffer per connection, `read` and `write_all`, or hyper over `TokioIo`.
 //!
 //! The process speaks the protocol of `annulet-bench`'s own children, one line of JSON at a time on
 //! standard output: first `Listening`, then an answer to each line on standard input: to `snapshot`

@@ -1,12 +1,12 @@
 //! Readiness backend: epoll, kqueue or IOCP through the `polling` crate.
 //!
 //! An operation tries for itself, and asks to be told when its source may be ready. Where the
-//! system can, a source stays registered between waits, on levels: what is there is reported in each
-//! turn, whether it came before somebody asked or after. So a wait costs no system call while its
-//! source is registered already, and nothing is lost between a try and a wait. An event that nobody
-//! waits for takes its direction out of the registration, lest it come again in each turn, and the
-//! last direction takes the source out. Elsewhere each wait arms its source anew. Spurious wakes are
-//! allowed, the operation just tries again.
+//! system can, a source stays registered between waits, on levels: what is there is reported in
+//! each turn, whether it came before somebody asked or after. So a wait costs no system call while
+//! its source is registered already, and nothing is lost between a try and a wait. An event that
+//! nobody waits for takes its direction out of the registration, lest it come again in each turn,
+//! and the last direction takes the source out. Elsewhere each wait arms its source anew. Spurious
+//! wakes are allowed, the operation just tries again.
 //!
 //! # Invariants
 //!
@@ -31,8 +31,8 @@ use super::slots::{Completion, SlotId};
 use super::{Interest, Sink};
 use crate::sys::RawSource;
 
-/// Events taken in one wait: as many as a turn of the loop can deal with. The system keeps the rest,
-/// and goes round among them; what a task has not got round to would only be reported again.
+/// Events taken in one wait: as many as a turn of the loop can deal with. The system keeps the
+/// rest, and goes round among them; what a task has not got round to would only be reported again.
 const EVENTS_MAX: usize = 64;
 
 /// Wakes the thread in [`Poll::park`].

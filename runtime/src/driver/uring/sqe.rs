@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. An [`Entry`] is the kernel's `io_uring_sqe` and nothing else: 64 bytes, whose `ioprio` are the
-//!    16 bits from the third byte on.
+//! 1. An [`Entry`] is the kernel's `io_uring_sqe` and nothing else: 64 bytes, whose `ioprio` are
+//!    the 16 bits from the third byte on.
 
 #![expect(unsafe_code, reason = "sets a field that the crate has no setter for")]
 

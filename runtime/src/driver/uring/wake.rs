@@ -1,8 +1,8 @@
 //! Waking a shard that sleeps in its ring.
 //!
-//! [`Doorbell::ring`] works from any thread. On a thread that drives a ring of its own it leaves the
-//! target in a list; that ring sends one message entry per target with its next submission, so the
-//! wake costs no system call of its own. On any other thread it writes to the target's eventfd.
+//! [`Doorbell::ring`] works from any thread. On a thread that drives a ring of its own it leaves
+//! the target in a list; that ring sends one message entry per target with its next submission, so
+//! the wake costs no system call of its own. On any other thread it writes to the target's eventfd.
 //!
 //! A doorbell outlives its ring in the hands of others. A message to a descriptor that has been
 //! closed, or that names another file by then, fails or wakes somebody for nothing: both harmless,
@@ -21,8 +21,8 @@ use crate::sys::linux;
 thread_local! {
     /// How many rings this thread is inside of.
     static DRIVING: Cell<u32> = const { Cell::new(0) };
-    /// Rings to send a message to with the next submission.
-    /// Its few bytes outlive the thread: a ring may end among the last values of that.
+    /// Rings to send a message to with the next submission. Its few bytes outlive the thread: a
+    /// ring may end among the last values of that.
     static TARGETS: ManuallyDrop<RefCell<Vec<RawFd>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }

@@ -173,8 +173,8 @@ impl<T: Clone, K: Kind> Receiver<T, K> {
     ///
     /// # Errors
     ///
-    /// [`RecvError::Lagged`], once, if values were missed; [`RecvError::Closed`] once all is received
-    /// and every sender is gone.
+    /// [`RecvError::Lagged`], once, if values were missed; [`RecvError::Closed`] once all is
+    /// received and every sender is gone.
     ///
     /// # Cancel safety
     ///
@@ -224,7 +224,8 @@ impl<T: Clone, K: Kind> Receiver<T, K> {
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`], if there is none, which tells whether one can come, or how many were missed.
+    /// [`TryRecvError`], if there is none, which tells whether one can come, or how many were
+    /// missed.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         let next = &mut self.next;
         K::with(&self.channel, |state| state.take(next)).map(own::<T, K>)

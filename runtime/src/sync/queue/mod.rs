@@ -1,9 +1,9 @@
 //! Queues of work: any number of putters and getters, a count of what is unfinished, and an orderly
 //! end.
 //!
-//! [`Queue`] gives out what came first, [`LifoQueue`] what came last, [`PriorityQueue`] the least. They are
-//! shared by reference or in an `Rc`. For a stream of values to one receiver, [`mpsc`](super::mpsc)
-//! is lighter, and notices when either side is gone.
+//! [`Queue`] gives out what came first, [`LifoQueue`] what came last, [`PriorityQueue`] the least.
+//! They are shared by reference or in an `Rc`. For a stream of values to one receiver,
+//! [`mpsc`](super::mpsc) is lighter, and notices when either side is gone.
 //!
 //! ```
 //! # annulet_runtime::Builder::new().build()?.block_on(async {

@@ -1,9 +1,9 @@
 //! [`sync::mpsc`](crate::sync::mpsc) between shards and threads.
 //!
 //! A value costs a lock, held for a few instructions; [`send_many`](Sender::send_many) and
-//! [`recv_many`](Receiver::recv_many) pay it once for a batch. A receiver that sleeps is woken once, however
-//! much is sent before it runs. Plain threads use [`blocking_send`](Sender::blocking_send) and
-//! [`blocking_recv`](Receiver::blocking_recv).
+//! [`recv_many`](Receiver::recv_many) pay it once for a batch. A receiver that sleeps is woken
+//! once, however much is sent before it runs. Plain threads use
+//! [`blocking_send`](Sender::blocking_send) and [`blocking_recv`](Receiver::blocking_recv).
 //!
 //! ```
 //! use annulet_runtime::sync::shared::mpsc;

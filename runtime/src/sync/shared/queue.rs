@@ -1,4 +1,5 @@
-//! [`sync::queue`](crate::sync::queue) between shards and threads, shared by reference or in an `Arc`.
+//! [`sync::queue`](crate::sync::queue) between shards and threads, shared by reference or in an
+//! `Arc`.
 //!
 //! Plain threads use [`blocking_put`](generic::Queue::blocking_put) and
 //! [`blocking_get`](generic::Queue::blocking_get).

@@ -1,7 +1,7 @@
 //! What may leave its thread, and what may be shared between threads: told by the compiler.
 //!
-//! `is!` compiles if a type has a trait. `is_not!` compiles only if it has not: were the trait there,
-//! which of two methods is meant would be unclear.
+//! `is!` compiles if a type has a trait. `is_not!` compiles only if it has not: were the trait
+//! there, which of two methods is meant would be unclear.
 
 use std::cell::Cell;
 use std::sync::Arc;

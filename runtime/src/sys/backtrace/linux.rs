@@ -30,9 +30,9 @@
 //! before the first question: [`install`] walks its own stack. This is why nobody gets backtraces
 //! unasked.
 //!
-//! The call that is interrupted goes on by itself (`SA_RESTART`) but for those that the kernel never
-//! restarts (`nanosleep`, `poll`, `epoll_wait`, waits with a timeout): these fail with `EINTR`, as they
-//! would for any other signal. The standard library's resume.
+//! The call that is interrupted goes on by itself (`SA_RESTART`) but for those that the kernel
+//! never restarts (`nanosleep`, `poll`, `epoll_wait`, waits with a timeout): these fail with
+//! `EINTR`, as they would for any other signal. The standard library's resume.
 //!
 //! # Invariants
 //!

@@ -1,8 +1,8 @@
 //! Messages: what is sent and received along with bytes, and the system calls that do it.
 //!
 //! [`Meta`] is what came with a message, [`Attach`] what is to go with one. Both are plain values;
-//! how they become control messages is a system's own affair, and differs by file: a `Head` holds all
-//! that the kernel reads and writes besides the bytes.
+//! how they become control messages is a system's own affair, and differs by file: a `Head` holds
+//! all that the kernel reads and writes besides the bytes.
 //!
 //! A descriptor that has arrived is owned by the [`Meta`] it came in, so dropping that closes it.
 

@@ -1,5 +1,5 @@
-//! Linux: the message of a multishot receive, and the parts of a provided buffer it has filled: four
-//! numbers, the sender, the control messages, the bytes.
+//! Linux: the message of a multishot receive, and the parts of a provided buffer it has filled:
+//! four numbers, the sender, the control messages, the bytes.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};

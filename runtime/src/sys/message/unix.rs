@@ -2,9 +2,9 @@
 //!
 //! # Invariants
 //!
-//! 1. A `Head` is made in a box and stays there. The pointers in its `msghdr` lead to its own fields
-//!    or to the heap behind them; they are set anew before each call or entry, so a head that has
-//!    been moved with its box is sound.
+//! 1. A `Head` is made in a box and stays there. The pointers in its `msghdr` lead to its own
+//!    fields or to the heap behind them; they are set anew before each call or entry, so a head
+//!    that has been moved with its box is sound.
 //! 2. The ranges of bytes are the caller's: each function says for how long they must be valid.
 //! 3. What the kernel says about lengths is cut to the room it was given before it is believed.
 //! 4. Control messages received are decoded once: `take_meta` leaves none. What nobody decodes is

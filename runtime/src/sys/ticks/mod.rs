@@ -25,7 +25,8 @@ mod tests {
     #[test]
     fn ticks_measure_what_the_clock_measures() {
         let scale = Scale::of_this_machine();
-        // The clock is read between two readings of the counter, however long this thread is put off.
+        // The clock is read between two readings of the counter, however long this thread is put
+        // off.
         let (first, clock, second) = (now(), Instant::now(), now());
         while clock.elapsed().as_millis() < 5 {}
         let (third, by_clock, fourth) = (now(), clock.elapsed().as_nanos(), now());
