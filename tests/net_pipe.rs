@@ -11,14 +11,19 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use annulet::net::pipe::{open_receiver, open_sender, pipe};
-use annulet::{spawn, spawn_blocking};
+use annulet::time::timeout;
+use annulet::{spawn, spawn_blocking, yield_now};
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use support::variants::variants;
 use tempfile::TempDir;
+
+/// What nobody waits for in vain.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a test on each driver, and on io_uring without each of its parts.
 fn on_each<F: Future<Output = io::Result<()>>>(test: impl Fn() -> F) {
@@ -126,7 +131,7 @@ fn a_named_pipe_is_opened_before_anybody_writes_and_ends_after_the_last_who_did(
                     Poll::Ready(())
                 })
                 .await;
-                annulet::yield_now().await;
+                yield_now().await;
             }
         }
         let mut sender = open_sender(&path).await?;
@@ -173,6 +178,45 @@ fn opening_never_waits_and_says_what_is_wrong() {
         }
         let missing = open_receiver(folder.path().join("none")).await.unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        Ok(())
+    });
+}
+
+/// Polls a future once and drops it.
+async fn give_up<T>(future: impl Future<Output = T>) {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let _given_up = future.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[test]
+fn a_named_pipe_that_is_opened_for_nobody_is_closed() {
+    on_each(|| async {
+        let (_folder, path) = fifo()?;
+        give_up(open_receiver(&path)).await;
+        // A pipe can be opened for writing only while somebody reads.
+        let closed = async {
+            while let Ok(sender) = open_sender(&path).await {
+                drop(sender);
+                yield_now().await;
+            }
+        };
+        timeout(PATIENCE, closed).await.expect("nobody reads");
+
+        let mut receiver = open_receiver(&path).await?;
+        give_up(open_sender(&path)).await;
+        // Its end comes when nobody writes any more, and not before somebody has.
+        open_sender(&path)
+            .await?
+            .write_all(b"last".to_vec())
+            .await?;
+        let (_, read) = timeout(PATIENCE, receiver.read_to_end(Vec::new()))
+            .await
+            .expect("nobody writes")?;
+        assert_eq!(read, b"last");
         Ok(())
     });
 }

@@ -9,17 +9,20 @@ mod support {
     pub(crate) mod variants;
 }
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use annulet::net::{UnixListener, UnixStream};
 use annulet::stream::StreamExt;
 use annulet::time::{sleep, timeout};
-use annulet::{Context, spawn, yield_now};
+use annulet::{Context, spawn, spawn_blocking, yield_now};
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::each;
 use support::fds::open_fds;
@@ -330,5 +333,32 @@ fn a_descriptor_of_another_kind_is_refused_by_its_name() {
             assert_eq!(error.to_string(), "the descriptor is no Unix listener");
         }
         UnixStream::from_fd(file()).expect_err("not even a socket");
+    });
+}
+
+#[test]
+fn a_bind_that_is_given_up_listens_nowhere() {
+    on_each_variant(async || {
+        let (_folder, path) = place();
+        {
+            let mut bind = pin!(UnixListener::bind(&path));
+            poll_fn(|cx| {
+                let _given_up = bind.as_mut().poll(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
+        // The pool may yet come to it.
+        for _ in 0..16 {
+            spawn_blocking(|| ()).await.expect("it runs");
+        }
+        // The file may be there, but whoever asks at it is told.
+        let refused = async {
+            while StdStream::connect(&path).is_ok() {
+                yield_now().await;
+            }
+        };
+        let refused = timeout(Duration::from_secs(10), refused).await;
+        assert!(refused.is_ok(), "somebody listens");
     });
 }
