@@ -30,9 +30,9 @@ use socket2::Socket;
 use super::arrived::Arrived;
 use super::{Attempt, MultiCode, OpCode, Ready, Shared};
 use crate::buf::{BufError, BufResult, IoBufMut, Lease, Provided};
+use crate::driver::{Code, Completion, Flow, Interest};
 #[cfg(target_os = "linux")]
-use crate::driver::Sqe;
-use crate::driver::{Code, Completion, Feature, Flow, Interest};
+use crate::driver::{Feature, Sqe};
 use crate::sys::{self, RawSource};
 use crate::wakers::Wakers;
 
