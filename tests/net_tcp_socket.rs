@@ -13,7 +13,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use annulet::net::{Keepalive, TcpListener, TcpSocket, TcpStream};
+#[cfg(unix)]
+use annulet::net::TcpListener;
+use annulet::net::{Keepalive, TcpSocket, TcpStream};
 use annulet::time::{sleep, timeout};
 use annulet::{spawn, yield_now};
 use socket2::SockRef;

@@ -23,7 +23,9 @@ use std::rc::Rc;
 
 use socket2::Socket;
 
-use super::send::{FLAGS, send_now};
+#[cfg(target_os = "linux")]
+use super::send::FLAGS;
+use super::send::send_now;
 use super::{Attempt, OpCode, Ready, SendQueue, Shared};
 use crate::buf::{BufError, BufResult, IoBuf};
 #[cfg(target_os = "linux")]
