@@ -12,6 +12,8 @@ use annulet_runtime::buf::Lease;
 use annulet_runtime::op::{send_now, send_vectored_now};
 
 use super::ByteStream;
+#[cfg(feature = "hyper")]
+use super::receive::Next;
 
 impl ByteStream {
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -72,22 +74,11 @@ impl ByteStream {
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
-        let lease = if self.receiver.goes_direct(room, self.socket.driver()) {
-            match ready!(self.receiver.poll_left_over(&self.socket, cx)) {
-                Some(lease) => lease,
-                None => return self.poll_hand_direct(cx, room, put),
-            }
-        } else {
-            ready!(self.receiver.poll_lease(&self.socket, cx))
-        };
-        if let Some(mut lease) = lease? {
-            let count = room.min(lease.len());
-            put(&lease[..count]);
-            if count < lease.len() {
-                lease.advance(count);
-                self.receiver.put_back(lease);
-            } else {
-                self.receiver.note_lease(count, self.socket.driver());
+        match ready!(self.receiver.poll_next(&self.socket, cx, room))? {
+            Next::End => {}
+            Next::Direct => return self.poll_hand_direct(cx, room, put),
+            Next::Lease(lease) => {
+                self.receiver.hand(lease, room, self.socket.driver(), put);
             }
         }
         Poll::Ready(Ok(()))
@@ -201,44 +192,14 @@ macro_rules! poll_traits {
         }
 
         #[cfg(feature = "tokio-io")]
-        impl<$($generics)*> tokio::io::AsyncWrite for $Stream {
-            fn poll_write(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                bytes: &[u8],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                self.0.poll_send(cx, bytes)
-            }
-
-            fn poll_write_vectored(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                parts: &[std::io::IoSlice<'_>],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                self.0.poll_send_vectored(cx, parts)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                true
-            }
-
-            fn poll_flush(
-                self: std::pin::Pin<&mut Self>,
-                _cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::task::Poll::Ready(Ok(()))
-            }
-
-            fn poll_shutdown(
-                self: std::pin::Pin<&mut Self>,
-                _cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::task::Poll::Ready(self.0.shut_write())
-            }
-        }
-
+        poll_traits!(@shuts [$($generics)*] $Stream, tokio::io::AsyncWrite);
         #[cfg(feature = "hyper")]
-        impl<$($generics)*> hyper::rt::Write for $Stream {
+        poll_traits!(@shuts [$($generics)*] $Stream, hyper::rt::Write);
+    };
+
+    // Traits that call the end `poll_shutdown`, and ask whether parts are taken at once.
+    (@shuts [$($generics:tt)*] $Stream:ty, $Write:path) => {
+        impl<$($generics)*> $Write for $Stream {
             fn poll_write(
                 self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,

@@ -110,6 +110,15 @@ impl Incoming {
     }
 }
 
+/// Where the next bytes are.
+pub(super) enum Next {
+    Lease(Lease),
+    /// With the kernel, which has been asked for nothing.
+    Direct,
+    /// There are none any more.
+    End,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
     /// A lease that was taken in part.
@@ -280,10 +289,42 @@ impl Receiver {
         self.flow.note(read, driver.buffer_bytes());
     }
 
-    /// A lease has been read to its end, by a reader with room of its own.
-    #[inline]
-    pub(super) fn note_lease(&self, bytes: usize, driver: &Driver) {
-        self.flow.note(bytes, driver.buffer_bytes());
+    /// Where a reader with so much room of its own gets the next bytes.
+    pub(super) fn poll_next(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+        room: usize,
+    ) -> Poll<io::Result<Next>> {
+        let lease = if self.goes_direct(room, socket.driver()) {
+            match ready!(self.poll_left_over(socket, cx)) {
+                Some(lease) => lease,
+                None => return Poll::Ready(Ok(Next::Direct)),
+            }
+        } else {
+            ready!(self.poll_lease(socket, cx))
+        };
+        Poll::Ready(lease.map(|lease| lease.map_or(Next::End, Next::Lease)))
+    }
+
+    /// Hands so much of a lease as there is room for to `put`, and keeps the rest for the next
+    /// reader. Says how much it was.
+    pub(super) fn hand(
+        &self,
+        mut lease: Lease,
+        room: usize,
+        driver: &Driver,
+        put: impl FnOnce(&[u8]),
+    ) -> usize {
+        let count = room.min(lease.len());
+        put(&lease[..count]);
+        if count < lease.len() {
+            lease.advance(count);
+            self.put_back(lease);
+        } else {
+            self.flow.note(count, driver.buffer_bytes());
+        }
+        count
     }
 
     /// Copies the next bytes into `space`, or has them put there; zero at the end of the stream.
@@ -293,29 +334,18 @@ impl Receiver {
         cx: &mut Context<'_>,
         space: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if space.is_empty() {
+        let room = space.len();
+        if room == 0 {
             return Poll::Ready(Ok(0));
         }
-        let lease = if self.goes_direct(space.len(), socket.driver()) {
-            match ready!(self.poll_left_over(socket, cx)) {
-                Some(lease) => lease,
-                None => return self.poll_direct(socket, cx, space),
+        match ready!(self.poll_next(socket, cx, room))? {
+            Next::End => Poll::Ready(Ok(0)),
+            Next::Direct => self.poll_direct(socket, cx, space),
+            Next::Lease(lease) => {
+                let copy = |bytes: &[u8]| space[..bytes.len()].copy_from_slice(bytes);
+                Poll::Ready(Ok(self.hand(lease, room, socket.driver(), copy)))
             }
-        } else {
-            ready!(self.poll_lease(socket, cx))
-        };
-        let Some(mut lease) = lease? else {
-            return Poll::Ready(Ok(0));
-        };
-        let count = space.len().min(lease.len());
-        space[..count].copy_from_slice(&lease[..count]);
-        if count < lease.len() {
-            lease.advance(count);
-            self.put_back(lease);
-        } else {
-            self.note_lease(count, socket.driver());
         }
-        Poll::Ready(Ok(count))
     }
 
     /// Receives straight into `space`; zero at the end of the stream.

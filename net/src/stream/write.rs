@@ -174,6 +174,36 @@ enum Turn {
     Over,
 }
 
+impl Turn {
+    /// Ready once the turn is held.
+    ///
+    /// # Panics
+    ///
+    /// If it is over.
+    #[inline]
+    fn poll(&mut self, queue: &SendQueue, cx: &Context<'_>) -> Poll<()> {
+        match self {
+            Self::Held => {}
+            Self::Wanted if queue.try_take() => *self = Self::Held,
+            Self::Over => panic!("write polled after it completed"),
+            Self::Wanted | Self::Queued(_) => return self.poll_queued(queue, cx),
+        }
+        Poll::Ready(())
+    }
+
+    #[cold]
+    fn poll_queued(&mut self, queue: &SendQueue, cx: &Context<'_>) -> Poll<()> {
+        let ticket = match *self {
+            Self::Queued(ticket) => ticket,
+            _ => queue.join(cx.waker()),
+        };
+        *self = Self::Queued(ticket);
+        ready!(queue.poll_turn(ticket, cx));
+        *self = Self::Held;
+        Poll::Ready(())
+    }
+}
+
 /// A write: all of a buffer, or what the kernel takes of it at once.
 struct Write<'a, S: Sending> {
     stream: &'a ByteStream,
@@ -198,19 +228,6 @@ impl<'a, S: Sending> Write<'a, S> {
         }
     }
 
-    #[cold]
-    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let queue = &self.stream.sender.queue;
-        let ticket = match self.turn {
-            Turn::Queued(ticket) => ticket,
-            _ => queue.join(cx.waker()),
-        };
-        self.turn = Turn::Queued(ticket);
-        ready!(queue.poll_turn(ticket, cx));
-        self.turn = Turn::Held;
-        Poll::Ready(())
-    }
-
     #[inline]
     fn end(&mut self) {
         self.turn = Turn::Over;
@@ -219,12 +236,7 @@ impl<'a, S: Sending> Write<'a, S> {
 
     #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BufResult<usize, S::Buf>> {
-        match self.turn {
-            Turn::Held => {}
-            Turn::Wanted if self.stream.sender.queue.try_take() => self.turn = Turn::Held,
-            Turn::Over => panic!("write polled after it completed"),
-            Turn::Wanted | Turn::Queued(_) => ready!(self.poll_turn(cx)),
-        }
+        ready!(self.turn.poll(&self.stream.sender.queue, cx));
         loop {
             let (sent, buf) = match ready!(self.sending.poll(self.stream, cx)) {
                 Ok(sent) => sent,
@@ -300,23 +312,8 @@ impl<'a> HeldTurn<'a> {
             queue: &stream.sender.queue,
             turn: Turn::Wanted,
         };
-        std::future::poll_fn(|cx| turn.poll(cx)).await;
+        std::future::poll_fn(|cx| turn.turn.poll(turn.queue, cx)).await;
         turn
-    }
-
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let ticket = match self.turn {
-            Turn::Wanted if self.queue.try_take() => {
-                self.turn = Turn::Held;
-                return Poll::Ready(());
-            }
-            Turn::Queued(ticket) => ticket,
-            _ => self.queue.join(cx.waker()),
-        };
-        self.turn = Turn::Queued(ticket);
-        ready!(self.queue.poll_turn(ticket, cx));
-        self.turn = Turn::Held;
-        Poll::Ready(())
     }
 }
 

@@ -115,9 +115,7 @@ unsafe impl<B: IoBuf> OpCode for Send<B> {
     }
 
     fn attempt(&mut self) -> Attempt {
-        let sent = self
-            .socket
-            .send_with_flags(&self.buf.as_init()[self.from..], FLAGS | sys::MSG_NOW);
+        let sent = send_now(&self.socket, &self.buf.as_init()[self.from..]);
         Attempt::of(sent, Interest::Writable)
     }
 
