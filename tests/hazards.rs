@@ -20,6 +20,7 @@ mod support {
     pub(crate) mod child;
     pub(crate) mod drivers;
     pub(crate) mod fds;
+    pub(crate) mod network;
     pub(crate) mod random;
     pub(crate) mod sigpipe;
     pub(crate) mod streams;

@@ -11,6 +11,7 @@ mod support {
     pub(crate) mod adopted;
     pub(crate) mod child;
     pub(crate) mod long;
+    pub(crate) mod network;
     pub(crate) mod random;
     pub(crate) mod socket_variants;
     pub(crate) mod streams;
@@ -21,7 +22,6 @@ use std::future::poll_fn;
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
 use std::pin::pin;
-use std::process::Command;
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ use annulet::{select, yield_now};
 use support::adopted::adopted;
 use support::child;
 use support::long;
+use support::network::said_in_network;
 use support::random::{Random, seed};
 use support::socket_variants::socket_variants;
 
@@ -287,22 +288,10 @@ fn messages_over_a_link_that_loses_packets_have_no_gap() {
     let mut kinds = Vec::new();
     annulet::for_each_driver(|runtime| kinds.push(runtime.driver().kind.to_string()));
     for kind in kinds {
-        let program = child::command(NAME, "lossy");
-        let mut network = Command::new("timeout");
-        network
-            .args(["-k", "1", "300", "unshare", "-n", "sh", "-c", LOSSY])
-            .arg(program.get_program())
-            .args(program.get_args())
-            .env("ANNULET_TEST_PART", "lossy")
-            .env("ANNULET_DRIVER", &kind);
-        let output = network.output().expect("coreutils");
-        let said = String::from_utf8_lossy(&output.stdout);
-        // Not ours to make, or no program to make it with.
-        if matches!(output.status.code(), Some(1 | 77 | 127)) && !said.contains("running 1 test") {
+        let Some(said) = said_in_network(NAME, &kind, LOSSY, 300) else {
             println!("SKIP {NAME}: no privilege to make a network, or no `ip` and `nft`");
             return;
-        }
-        assert!(output.status.success(), "{kind}: {output:?}");
+        };
         let lost = dropped(&said);
         assert!(lost.is_some_and(|lost| lost > 0), "{kind}: {said}");
         println!("{kind}: {lost:?} packets were lost");

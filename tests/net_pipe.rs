@@ -2,6 +2,9 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod each;
+    pub(crate) mod pattern;
+    pub(crate) mod trying;
     pub(crate) mod variants;
 }
 
@@ -19,26 +22,12 @@ use annulet::{spawn, spawn_blocking, yield_now};
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use support::variants::variants;
+use support::pattern::pattern;
+use support::trying::try_on_each_variant;
 use tempfile::TempDir;
 
 /// What nobody waits for in vain.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Runs a test on each driver, and on io_uring without each of its parts.
-fn on_each<F: Future<Output = io::Result<()>>>(test: impl Fn() -> F) {
-    for variant in variants() {
-        let runtime = variant.builder().build().expect("a runtime");
-        let outcome = runtime.block_on(test());
-        outcome.unwrap_or_else(|error| panic!("{}: {error}", variant.name));
-    }
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|place| u8::try_from((place * 31 + place / 251) % 251).expect("small"))
-        .collect()
-}
 
 /// A named pipe, and the folder that goes with it.
 fn fifo() -> io::Result<(TempDir, PathBuf)> {
@@ -50,9 +39,9 @@ fn fifo() -> io::Result<(TempDir, PathBuf)> {
 
 #[test]
 fn bytes_come_out_of_a_pipe_as_they_went_in() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (mut sender, mut receiver) = pipe()?;
-        let message = pattern(300_000);
+        let message = pattern(0, 300_000);
         let sent = message.clone();
         let writer = spawn(async move {
             sender.write_all(sent).await?;
@@ -72,7 +61,7 @@ fn bytes_come_out_of_a_pipe_as_they_went_in() {
 
 #[test]
 fn bytes_for_a_dropped_read_of_a_pipe_go_to_the_next() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (mut sender, mut receiver) = pipe()?;
         for round in 0..20_u8 {
             {
@@ -93,19 +82,19 @@ fn bytes_for_a_dropped_read_of_a_pipe_go_to_the_next() {
 
 #[test]
 fn a_write_to_a_pipe_without_reader_fails_and_gives_the_buffer_back() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (mut sender, receiver) = pipe()?;
         drop(receiver);
-        let failed = sender.write_all(pattern(10)).await.unwrap_err();
+        let failed = sender.write_all(pattern(0, 10)).await.unwrap_err();
         assert_eq!(failed.error.kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(failed.buf, pattern(10));
+        assert_eq!(failed.buf, pattern(0, 10));
         Ok(())
     });
 }
 
 #[test]
 fn descriptors_go_in_and_out() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (sender, receiver) = pipe()?;
         let mut writer = File::from(sender.into_owned_fd()?);
         let mut reader = File::from(receiver.into_owned_fd()?);
@@ -119,7 +108,7 @@ fn descriptors_go_in_and_out() {
 
 #[test]
 fn a_named_pipe_is_opened_before_anybody_writes_and_ends_after_the_last_who_did() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (_folder, path) = fifo()?;
         let mut receiver = open_receiver(&path).await?;
         {
@@ -145,7 +134,7 @@ fn a_named_pipe_is_opened_before_anybody_writes_and_ends_after_the_last_who_did(
 
 #[test]
 fn a_named_pipe_is_shared_with_whoever_opens_it_plainly() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (_folder, path) = fifo()?;
         let mut receiver = open_receiver(&path).await?;
         let name = path.clone();
@@ -163,7 +152,7 @@ fn a_named_pipe_is_shared_with_whoever_opens_it_plainly() {
 
 #[test]
 fn opening_never_waits_and_says_what_is_wrong() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (folder, path) = fifo()?;
         let nobody = open_sender(&path).await.unwrap_err();
         assert_eq!(nobody.raw_os_error(), Some(libc::ENXIO));
@@ -194,7 +183,7 @@ async fn give_up<T>(future: impl Future<Output = T>) {
 
 #[test]
 fn a_named_pipe_that_is_opened_for_nobody_is_closed() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (_folder, path) = fifo()?;
         give_up(open_receiver(&path)).await;
         // A pipe can be opened for writing only while somebody reads.

@@ -4,9 +4,12 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod each;
     pub(crate) mod fds;
+    pub(crate) mod pattern;
     pub(crate) mod sigpipe;
     pub(crate) mod streams;
+    pub(crate) mod trying;
     pub(crate) mod variants;
 }
 
@@ -24,8 +27,9 @@ use annulet::time::timeout;
 use annulet::{spawn, spawn_blocking};
 use socket2::SockRef;
 use support::fds::open_fds;
+use support::pattern::pattern;
 use support::streams::connected;
-use support::variants::variants;
+use support::trying::try_on_each_variant;
 
 /// One of these tests counts descriptors and threads, so one runs at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -34,20 +38,10 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Runs a test on each driver, and on io_uring without each of its parts.
-fn on_each<F: Future<Output = io::Result<()>>>(test: impl Fn() -> F) {
+fn on_each(test: impl AsyncFn() -> io::Result<()>) {
     let _alone = alone();
     support::sigpipe::restore();
-    for variant in variants() {
-        let runtime = variant.builder().build().expect("a runtime");
-        let outcome = runtime.block_on(test());
-        outcome.unwrap_or_else(|error| panic!("{}: {error}", variant.name));
-    }
-}
-
-fn pattern(seed: usize, len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|place| u8::try_from((place * 31 + seed * 7 + place / 251) % 251).expect("small"))
-        .collect()
+    try_on_each_variant(test);
 }
 
 /// A stream of ours, and its peer.

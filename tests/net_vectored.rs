@@ -3,7 +3,10 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod each;
+    pub(crate) mod pattern;
     pub(crate) mod random;
+    pub(crate) mod trying;
     pub(crate) mod variants;
 }
 
@@ -20,17 +23,9 @@ use annulet::net::{BufferedWriter, TcpStream};
 use annulet::{BlockingHandle, join_all, spawn, spawn_blocking};
 use futures_util::AsyncWriteExt;
 use socket2::SockRef;
+use support::pattern::pattern;
 use support::random::{self, Random};
-use support::variants::variants;
-
-/// Runs a test on each driver, and on io_uring without each of its parts.
-fn on_each<F: Future<Output = io::Result<()>>>(test: impl Fn() -> F) {
-    for variant in variants() {
-        let runtime = variant.builder().build().expect("a runtime");
-        let outcome = runtime.block_on(test());
-        outcome.unwrap_or_else(|error| panic!("{}: {error}", variant.name));
-    }
-}
+use support::trying::try_on_each_variant;
 
 /// A stream with room for little, and its peer. It is a local one, whose buffers are as small as
 /// they are told to be, and which is not slow for it.
@@ -50,15 +45,9 @@ fn read_all(mut peer: UnixStream) -> BlockingHandle<Vec<u8>> {
     })
 }
 
-fn pattern(seed: usize, len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|place| u8::try_from((place * 31 + seed * 7 + place / 251) % 251).expect("small"))
-        .collect()
-}
-
 #[test]
 fn a_vectored_write_sends_every_buffer_in_order_and_gives_them_back() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         let reader = read_all(peer);
         let bufs: Vec<Vec<u8>> = [0, 5, 100_000, 1, 0, 33_333]
@@ -82,7 +71,7 @@ fn a_vectored_write_sends_every_buffer_in_order_and_gives_them_back() {
 
 #[test]
 fn more_buffers_than_one_call_takes_are_all_sent() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         let reader = read_all(peer);
         let bufs: Vec<Vec<u8>> = (0..3000).map(|i| pattern(i, i % 7)).collect();
@@ -96,7 +85,7 @@ fn more_buffers_than_one_call_takes_are_all_sent() {
 
 #[test]
 fn one_vectored_write_says_what_the_kernel_took() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, mut peer) = narrow()?;
         let (sent, bufs) = stream
             .write_vectored([pattern(1, 10), pattern(2, 20)])
@@ -111,7 +100,7 @@ fn one_vectored_write_says_what_the_kernel_took() {
 
 #[test]
 fn a_failed_vectored_write_gives_its_buffers_back() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         stream.shutdown(std::net::Shutdown::Write)?;
         let failed = stream.write_all_vectored(["a", "b"]).await.unwrap_err();
@@ -124,7 +113,7 @@ fn a_failed_vectored_write_gives_its_buffers_back() {
 
 #[test]
 fn the_poll_traits_write_several_buffers_at_once() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (mut stream, peer) = narrow()?;
         let reader = read_all(peer);
         let (a, b) = (pattern(3, 50_000), pattern(4, 60_000));
@@ -150,7 +139,7 @@ fn the_poll_traits_write_several_buffers_at_once() {
 #[test]
 fn writes_of_several_tasks_are_each_whole_and_in_order() {
     let seed = random::seed();
-    on_each(|| async move {
+    try_on_each_variant(|| async move {
         let mut random = Random::new(seed);
         let (stream, peer) = narrow()?;
         let stream = Rc::new(stream);
@@ -189,7 +178,7 @@ fn writes_of_several_tasks_are_each_whole_and_in_order() {
 
 #[test]
 fn a_write_that_gives_up_waiting_lets_the_next_have_its_turn() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         let mut first = Box::pin(stream.write_all(vec![1; 200_000]));
         let mut second = Box::pin(stream.write_all(vec![2; 10]));
@@ -219,7 +208,7 @@ fn a_write_that_gives_up_waiting_lets_the_next_have_its_turn() {
 
 #[test]
 fn a_dropped_turn_that_was_just_handed_over_goes_to_the_next() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         let reader = read_all(peer);
         let mut first = Box::pin(stream.write_all(vec![1; 200_000]));
@@ -249,7 +238,7 @@ fn a_dropped_turn_that_was_just_handed_over_goes_to_the_next() {
 
 #[test]
 fn a_write_dropped_under_way_leaves_a_prefix_and_says_how_long() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         let message = pattern(9, 400_000);
         let mut write = Box::pin(stream.write_all(message.clone()));
@@ -282,7 +271,7 @@ fn a_write_dropped_under_way_leaves_a_prefix_and_says_how_long() {
 
 #[test]
 fn the_poll_traits_wait_for_a_dropped_write_that_is_under_way() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (mut stream, peer) = narrow()?;
         {
             let mut long = pin!(stream.write_all(vec![1; 300_000]));
@@ -310,7 +299,7 @@ fn the_poll_traits_wait_for_a_dropped_write_that_is_under_way() {
 
 #[test]
 fn small_writes_are_gathered_until_the_buffer_is_full_or_flushed() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, mut peer) = narrow()?;
         peer.set_nonblocking(true)?;
         let mut out = BufferedWriter::with_capacity(100, &stream);
@@ -341,7 +330,7 @@ fn small_writes_are_gathered_until_the_buffer_is_full_or_flushed() {
 
 #[test]
 fn what_a_buffered_writer_has_accepted_survives_a_dropped_flush() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, mut peer) = narrow()?;
         let message = pattern(6, 500_000);
         let mut out = BufferedWriter::with_capacity(message.len(), &stream);
@@ -365,7 +354,7 @@ fn what_a_buffered_writer_has_accepted_survives_a_dropped_flush() {
 
 #[test]
 fn a_dropped_buffered_writer_sends_what_it_can() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         let mut out = BufferedWriter::new(Rc::new(stream));
         out.write(b"the last words").await?;
@@ -377,7 +366,7 @@ fn a_dropped_buffered_writer_sends_what_it_can() {
 
 #[test]
 fn a_flush_waits_for_its_turn_and_is_whole() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (stream, peer) = narrow()?;
         let mut out = BufferedWriter::with_capacity(100_000, &stream);
         out.write(&[2; 100_000]).await?;

@@ -3,7 +3,10 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod each;
+    pub(crate) mod pattern;
     pub(crate) mod streams;
+    pub(crate) mod trying;
     pub(crate) mod variants;
 }
 
@@ -19,17 +22,10 @@ use annulet::net::{TcpStream, ZeroCopy};
 use annulet::op::{Op, SendZc, Shared};
 use annulet::{BlockingHandle, Builder, Code, Context, spawn_blocking};
 use socket2::{SockRef, Socket};
+use support::pattern::pattern;
 use support::streams::connected;
+use support::trying::try_on_each_variant;
 use support::variants::variants;
-
-/// Runs a test on each driver, and on io_uring without each of its parts.
-fn on_each<F: Future<Output = io::Result<()>>>(test: impl Fn() -> F) {
-    for variant in variants() {
-        let runtime = variant.builder().build().expect("a runtime");
-        let outcome = runtime.block_on(test());
-        outcome.unwrap_or_else(|error| panic!("{}: {error}", variant.name));
-    }
-}
 
 fn can_send_in_place() -> bool {
     Context::current().driver().has_code(Code::SendZc)
@@ -43,15 +39,9 @@ fn read_all(mut peer: StdStream) -> BlockingHandle<Vec<u8>> {
     })
 }
 
-fn pattern(seed: usize, len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|place| u8::try_from((place * 31 + seed * 7 + place / 251) % 251).expect("small"))
-        .collect()
-}
-
 #[test]
 fn a_zero_copy_write_sends_its_bytes_and_gives_the_buffer_back() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (near, far) = connected()?;
         let stream = TcpStream::from_std(near)?;
         stream.set_zero_copy(ZeroCopy::From(1));
@@ -74,7 +64,7 @@ fn a_zero_copy_write_sends_its_bytes_and_gives_the_buffer_back() {
 
 #[test]
 fn a_buffer_may_be_changed_as_soon_as_it_is_back() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (near, far) = connected()?;
         let stream = TcpStream::from_std(near)?;
         stream.set_zero_copy(ZeroCopy::From(1));
@@ -96,7 +86,7 @@ fn a_buffer_may_be_changed_as_soon_as_it_is_back() {
 
 #[test]
 fn zero_copy_is_off_unless_asked_for_and_small_buffers_are_copied() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (near, far) = connected()?;
         let stream = TcpStream::from_std(near)?;
         assert_eq!(stream.sends_in_place_from(), None);
@@ -120,7 +110,7 @@ fn zero_copy_is_off_unless_asked_for_and_small_buffers_are_copied() {
 
 #[test]
 fn the_first_write_that_the_kernel_copied_is_the_last_sent_in_place() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (near, far) = connected()?;
         let stream = TcpStream::from_std(near)?;
         stream.set_zero_copy(ZeroCopy::Auto);
@@ -140,7 +130,7 @@ fn the_first_write_that_the_kernel_copied_is_the_last_sent_in_place() {
 
 #[test]
 fn the_kernel_says_that_loopback_copied() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (near, mut far) = connected()?;
         let driver = Context::current().driver().clone();
         near.set_nonblocking(driver.attempts(Code::SendZc))?;
@@ -157,7 +147,7 @@ fn the_kernel_says_that_loopback_copied() {
 
 #[test]
 fn a_socket_that_cannot_send_in_place_copies() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (near, far) = UnixStream::pair()?;
         let stream = TcpStream::from_std(StdStream::from(OwnedFd::from(near)))?;
         stream.set_zero_copy(ZeroCopy::From(1));
@@ -173,7 +163,7 @@ fn a_socket_that_cannot_send_in_place_copies() {
 
 #[test]
 fn a_write_to_a_peer_that_is_gone_fails_and_gives_the_buffer_back() {
-    on_each(|| async {
+    try_on_each_variant(|| async {
         let (near, far) = connected()?;
         let stream = TcpStream::from_std(near)?;
         stream.set_zero_copy(ZeroCopy::From(1));

@@ -6,7 +6,6 @@ use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::os::fd::AsRawFd;
 use std::pin::pin;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use annulet::{Builder, Context, spawn, yield_now};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::child;
+use crate::support::network::said_in_network;
 use crate::{alone, on_each_driver, once, settle};
 
 /// A listener that answers nobody: its queue is full. The clients in it are to be kept.
@@ -193,22 +193,10 @@ fn a_slow_link_that_loses_packets_brings_every_byte_in_order() {
     let mut kinds = Vec::new();
     annulet::for_each_driver(|runtime| kinds.push(runtime.driver().kind.to_string()));
     for kind in kinds {
-        let program = child::command(NAME, "lossy");
-        let mut network = Command::new("timeout");
-        network
-            .args(["-k", "1", "60", "unshare", "-n", "sh", "-c", LOSSY])
-            .arg(program.get_program())
-            .args(program.get_args())
-            .env("ANNULET_TEST_PART", "lossy")
-            .env("ANNULET_DRIVER", &kind);
-        let output = network.output().expect("coreutils");
-        let said = String::from_utf8_lossy(&output.stdout);
-        // Not ours to make, or no program to make it with.
-        if matches!(output.status.code(), Some(1 | 77 | 127)) && !said.contains("running 1 test") {
+        let Some(said) = said_in_network(NAME, &kind, LOSSY, 60) else {
             println!("SKIP {NAME}: no privilege to make a network, or no `ip` and `tc`");
             return;
-        }
-        assert!(output.status.success(), "{kind}: {output:?}");
+        };
         let lost = dropped(&said);
         assert!(lost.is_some_and(|lost| lost > 0), "{kind}: {said}");
     }
