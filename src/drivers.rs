@@ -31,9 +31,17 @@ pub(crate) fn for_each_of(name: &str, wanted: Choice, mut body: impl FnMut(&Runt
     let config = Config::default()
         .with_environment()
         .unwrap_or_else(|message| panic!("{message}"));
-    let allows = |choice: Choice, driver: Choice| choice == Choice::Auto || choice == driver;
+    let portable = config.choice == Choice::Portable;
+    let allows = |choice: Choice, driver: Choice| {
+        choice == Choice::Auto || choice == driver || (choice == Choice::Poll && portable)
+    };
+    let poll = if portable {
+        Choice::Portable
+    } else {
+        Choice::Poll
+    };
     let mut offered = false;
-    for driver in [Choice::Uring, Choice::Poll] {
+    for driver in [Choice::Uring, poll] {
         if !allows(wanted, driver) {
             continue;
         }

@@ -179,7 +179,6 @@ fn a_main_whose_runtime_cannot_start_says_why() {
     command.env("ANNULET_DRIVER", "warp");
     let (passed, said) = run(command);
     assert!(!passed, "{said}");
-    let why =
-        "the annulet runtime cannot start: ANNULET_DRIVER is \"warp\": use auto, uring or poll";
+    let why = "the annulet runtime cannot start: ANNULET_DRIVER is \"warp\": use auto, uring, poll or portable";
     assert!(said.contains(why), "{said}");
 }

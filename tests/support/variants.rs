@@ -26,7 +26,10 @@ impl Variant {
 fn wanted(choice: Choice) -> bool {
     let only = std::env::var("ANNULET_DRIVER").ok();
     let only = only.as_deref().and_then(Choice::from_name);
-    only.is_none_or(|only| only == Choice::Auto || only == choice)
+    only.is_none_or(|only| {
+        let portable = only == Choice::Portable && choice == Choice::Poll;
+        only == Choice::Auto || only == choice || portable
+    })
 }
 
 /// Whether this machine lets us have io_uring; says so where it does not.
@@ -42,7 +45,8 @@ fn uring_works() -> bool {
     }
 }
 
-/// Both drivers, each also tiny (a small ring, few buffers), then io_uring without each feature and
+/// Both drivers, each also tiny (a small ring, few buffers), polling as on other systems, then
+/// io_uring without each feature and
 /// each opcode in turn, then without any feature.
 pub(crate) fn variants() -> Vec<Variant> {
     let mut variants = Vec::new();
@@ -51,6 +55,7 @@ pub(crate) fn variants() -> Vec<Variant> {
         variants.push(Variant::new("poll, tiny", Choice::Poll, |it| {
             it.buffers(2, 64)
         }));
+        variants.push(Variant::new("poll, portable", Choice::Portable, |it| it));
     }
     if !wanted(Choice::Uring) || !uring_works() {
         return variants;

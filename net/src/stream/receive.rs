@@ -30,13 +30,12 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use annulet_runtime::buf::Lease;
 use annulet_runtime::op::{
-    Direct, Multi, Op, Ready, RecvLease, RecvMulti, Shared, Spill, is_cancelled, lacks_buffers,
+    Direct, Multi, Readiness, RecvMulti, Shared, Spill, is_cancelled, lacks_buffers,
 };
 use annulet_runtime::{Code, Driver, Interest};
 use socket2::Socket;
@@ -59,10 +58,8 @@ enum Incoming {
     Idle,
     /// Whatever comes, where the kernel can.
     Many(Multi<RecvMulti>),
-    /// What comes next.
-    One(Op<RecvLease>),
     /// To say when there is something.
-    Readable(Op<Ready>),
+    Readable(Readiness),
     /// Nothing: the stream came here with an error that nobody has been told.
     Failed(io::Error),
 }
@@ -89,15 +86,6 @@ impl Unread {
 }
 
 impl Incoming {
-    fn new(socket: &Shared<Socket>, drained: bool) -> Self {
-        let driver = socket.driver();
-        if driver.has_code(Code::RecvMulti) {
-            Self::Many(Multi::new(driver, RecvMulti::new(socket)))
-        } else {
-            Self::One(Op::new(driver, RecvLease::new(socket).after(drained)))
-        }
-    }
-
     /// The error that the stream came here with.
     fn take_failure(&mut self) -> Option<io::Error> {
         match mem::take(self) {
@@ -194,33 +182,12 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
-        let mut incoming = self.incoming.borrow_mut();
+        let stays_armed = socket.driver().has_code(Code::RecvMulti);
         loop {
-            let received = match &mut *incoming {
-                Incoming::Idle | Incoming::Readable(_) => {
-                    *incoming = Incoming::new(socket, self.drained.get());
-                    continue;
-                }
-                Incoming::Many(multi) => match ready!(multi.poll_next(cx)) {
-                    Ok(item) => item,
-                    Err(last) => {
-                        *incoming = Incoming::Idle;
-                        last
-                    }
-                },
-                Incoming::One(op) => {
-                    let received = ready!(Pin::new(op).poll(cx));
-                    *incoming = Incoming::Idle;
-                    received.map(|lease| {
-                        let room = socket.driver().buffer_bytes();
-                        self.drained.set(lease.len() < room);
-                        unless_empty(lease)
-                    })
-                }
-                Incoming::Failed(_) => {
-                    let failure = incoming.take_failure();
-                    return Poll::Ready(Err(failure.expect("just looked at")));
-                }
+            let received = if stays_armed {
+                ready!(self.poll_many(socket, cx))
+            } else {
+                ready!(self.poll_one(socket, cx))
             };
             match received {
                 Err(error) if lacks_buffers(&error) => {
@@ -233,6 +200,47 @@ impl Receiver {
                 other => return Poll::Ready(other),
             }
         }
+    }
+
+    /// The next lease of the receive that stays armed.
+    fn poll_many(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        let incoming = &mut *self.incoming.borrow_mut();
+        if let Some(failure) = incoming.take_failure() {
+            return Poll::Ready(Err(failure));
+        }
+        if !matches!(incoming, Incoming::Many(_)) {
+            *incoming = Incoming::Many(Multi::new(socket.driver(), RecvMulti::new(socket)));
+        }
+        let Incoming::Many(multi) = incoming else {
+            unreachable!("made above");
+        };
+        Poll::Ready(match ready!(multi.poll_next(cx)) {
+            Ok(item) => item,
+            Err(last) => {
+                *incoming = Incoming::Idle;
+                last
+            }
+        })
+    }
+
+    /// A lease that is received now.
+    fn poll_one(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        if let Some(failure) = self.incoming.borrow_mut().take_failure() {
+            return Poll::Ready(Err(failure));
+        }
+        let lease =
+            ready!(self.poll_attempts(socket, cx, |cx| self.direct.poll_lease(socket, cx)))?;
+        self.drained
+            .set(lease.len() < socket.driver().buffer_bytes());
+        Poll::Ready(Ok(unless_empty(lease)))
     }
 
     /// Whether a reader with so much room should have its bytes straight from the kernel.
@@ -255,7 +263,6 @@ impl Receiver {
             return Poll::Ready(Some(kept));
         }
         let mut incoming = self.incoming.borrow_mut();
-        // One receive by attempts has received nothing as long as it is not ready.
         if let Incoming::Many(multi) = &mut *incoming {
             multi.disarm();
             let last = match ready!(multi.poll_next(cx)) {
@@ -267,8 +274,6 @@ impl Receiver {
                 Err(error) if lacks_buffers(&error) || is_cancelled(&error) => {}
                 last => return Poll::Ready(Some(self.noted(last))),
             }
-        } else if let Incoming::One(_) = &*incoming {
-            *incoming = Incoming::Idle;
         } else if let Some(error) = incoming.take_failure() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -355,33 +360,41 @@ impl Receiver {
         cx: &mut Context<'_>,
         space: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let receive = |cx: &mut Context<'_>| self.direct.poll_recv(socket, cx, space);
+        let read = ready!(self.poll_attempts(socket, cx, receive))?;
+        self.ended.set(read == 0);
+        self.note_read(read, space.len(), socket.driver());
+        Poll::Ready(Ok(read))
+    }
+
+    /// Attempts until something is there, and waits in between.
+    fn poll_attempts<R>(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(&mut Context<'_>) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         loop {
             if self.drained.get() {
                 ready!(self.poll_readable(socket, cx))?;
             }
-            match ready!(self.direct.poll_recv(socket, cx, space)) {
+            match ready!(attempt(cx)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained.set(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(read) => {
-                    self.ended.set(read == 0);
-                    self.note_read(read, space.len(), socket.driver());
-                    return Poll::Ready(Ok(read));
-                }
+                other => return Poll::Ready(other),
             }
         }
     }
 
-    fn poll_readable(&self, socket: &Shared<Socket>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut incoming = self.incoming.borrow_mut();
-        if !matches!(*incoming, Incoming::Readable(_)) {
-            let ready = Ready::new(socket, Interest::Readable).ok_or(io::ErrorKind::Unsupported)?;
-            *incoming = Incoming::Readable(Op::new(socket.driver(), ready));
+    fn poll_readable(&self, socket: &Shared<Socket>, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let incoming = &mut *self.incoming.borrow_mut();
+        if !matches!(incoming, Incoming::Readable(_)) {
+            *incoming = Incoming::Readable(Readiness::default());
         }
-        let Incoming::Readable(wait) = &mut *incoming else {
+        let Incoming::Readable(wait) = incoming else {
             unreachable!("made above");
         };
-        let waited = ready!(Pin::new(wait).poll(cx));
+        let waited = ready!(wait.poll(socket, Interest::Readable, cx));
         *incoming = Incoming::Idle;
         self.drained.set(false);
         Poll::Ready(waited)
@@ -434,7 +447,6 @@ impl Receiver {
                     unread.add(received.unwrap_or_else(|last| last));
                 }
             }
-            Incoming::One(op) => unread.add(op.cancel().await.map(unless_empty)),
             Incoming::Failed(error) => unread.error = Some(error),
         }
         unread.ended |= self.ended.get();

@@ -15,16 +15,20 @@ pub enum Choice {
     Uring,
     /// Polling, without touching io_uring at all.
     Poll,
+    /// The same, through the `polling` crate even where epoll could be asked directly: as on other
+    /// systems.
+    Portable,
 }
 
 impl Choice {
-    /// The choice of that name: `auto`, `uring` or `poll`.
+    /// The choice of that name: `auto`, `uring`, `poll` or `portable`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "auto" => Some(Self::Auto),
             "uring" => Some(Self::Uring),
             "poll" => Some(Self::Poll),
+            "portable" => Some(Self::Portable),
             _ => None,
         }
     }
@@ -36,6 +40,7 @@ impl fmt::Display for Choice {
             Self::Auto => "auto",
             Self::Uring => "uring",
             Self::Poll => "poll",
+            Self::Portable => "portable",
         })
     }
 }
@@ -46,7 +51,8 @@ impl fmt::Display for Choice {
 pub enum DriverKind {
     /// io_uring.
     Uring,
-    /// Readiness through `polling` (epoll, kqueue, IOCP), files on the blocking pool.
+    /// Readiness: epoll on Linux, elsewhere what the `polling` crate has (kqueue, IOCP); files on
+    /// the blocking pool.
     Poll,
 }
 
@@ -100,8 +106,9 @@ impl Config {
     /// Says which variable has a value that means nothing.
     pub fn with_environment(mut self) -> Result<Self, String> {
         if let Ok(name) = env::var("ANNULET_DRIVER") {
-            self.choice = Choice::from_name(&name)
-                .ok_or_else(|| format!("ANNULET_DRIVER is {name:?}: use auto, uring or poll"))?;
+            self.choice = Choice::from_name(&name).ok_or_else(|| {
+                format!("ANNULET_DRIVER is {name:?}: use auto, uring, poll or portable")
+            })?;
         }
         if let Ok(list) = env::var("ANNULET_URING_DISABLE") {
             let mask = Mask::parse(&list).map_err(|name| {

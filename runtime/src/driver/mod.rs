@@ -13,7 +13,6 @@
 //! | method   | blocks | promise                                                            |
 //! |----------|--------|--------------------------------------------------------------------|
 //! | `push`   | no     | the entry reaches the kernel at the latest in the next `park`      |
-//! | `watch`  | no     | the slot completes once the source may be ready                    |
 //! | `cancel` | no     | the slot still gets its last completion, whoever wins the race     |
 //! | `park`   | yes    | returns once a completion is there, on an unpark, or at the deadline |
 //! | `reap`   | no     | every completion is delivered exactly once, in the kernel's order  |
@@ -42,6 +41,7 @@ mod features;
 mod ledger;
 mod offload;
 mod poll;
+mod sink;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -53,15 +53,17 @@ mod uring;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub use config::{Choice, Config, DriverKind, DriverReport};
 pub use features::{Code, Feature, Mask};
 pub(crate) use ledger::Ledger;
 pub(crate) use offload::Job;
+pub(crate) use poll::Ticket;
 pub(crate) use slots::{Completion, Flow, Payload, SlotId};
 #[cfg(target_os = "linux")]
 pub(crate) use uring::BUFFER_GROUP;
@@ -77,6 +79,7 @@ use crate::sys::splice::Pipe;
 use crate::sys::{RawSource, describe, fork};
 use closed::Closed;
 use offload::Offload;
+use sink::{Sink, Todo};
 use slots::{Delivered, Orphaned, Slots};
 
 /// What a source is watched for.
@@ -103,7 +106,7 @@ pub(crate) enum Route {
 #[derive(Clone, Debug)]
 pub(crate) enum Unparker {
     Uring(Arc<uring::Doorbell>),
-    Poll(Arc<poll::Doorbell>),
+    Poll(Arc<dyn poll::Doorbell>),
 }
 
 impl Unparker {
@@ -119,53 +122,6 @@ impl Unparker {
 enum Backend {
     Uring(Box<uring::Uring<uring::Active>>),
     Poll(Box<poll::Poll>),
-}
-
-/// Calls a method on whichever backend runs.
-macro_rules! each {
-    ($backend:expr, $inner:ident => $call:expr) => {
-        match $backend {
-            Backend::Uring($inner) => $call,
-            Backend::Poll($inner) => $call,
-        }
-    };
-}
-
-/// What a backend delivers into: the slots, and what is to do once it is not borrowed.
-pub(crate) struct Sink<'a> {
-    slots: &'a Slots,
-    meter: &'a Meter,
-    todo: &'a mut Todo,
-}
-
-/// What a reap leaves to be done.
-#[derive(Default)]
-struct Todo {
-    wake: Vec<Waker>,
-    /// Orphans and their last completions.
-    finish: Vec<(SlotId, Completion)>,
-    /// Multishot operations whose consumers lag.
-    stop: Vec<SlotId>,
-}
-
-impl Sink<'_> {
-    /// Delivers one completion; `more` says that others follow for the same slot.
-    fn deliver(&mut self, id: SlotId, completion: Completion, more: bool) {
-        self.meter.driver.completed.bump();
-        if !more && let Some((code, submitted)) = self.slots.submitted(id) {
-            self.meter.record_operation(code.index(), submitted);
-        }
-        match self.slots.deliver(id, completion, more) {
-            Delivered::Wake(Some(waker)) => self.todo.wake.push(waker),
-            Delivered::Wake(None) => {}
-            Delivered::Stale => self.meter.driver.stale.bump(),
-            Delivered::Stop(waker) => {
-                self.todo.wake.extend(waker);
-                self.todo.stop.push(id);
-            }
-            Delivered::Orphan(id, completion) => self.todo.finish.push((id, completion)),
-        }
-    }
 }
 
 struct Inner {
@@ -300,7 +256,11 @@ impl Driver {
     #[must_use]
     #[inline]
     pub fn in_flight(&self) -> usize {
-        self.0.slots.live()
+        let waits = match &*self.0.backend.borrow() {
+            Backend::Poll(poll) => poll.waiting(),
+            Backend::Uring(_) => 0,
+        };
+        self.0.slots.live() + waits
     }
 
     /// Whether a feature works here and is not masked.
@@ -489,21 +449,54 @@ impl Driver {
         }
     }
 
-    /// Completes the slot once `source` may be ready, or with the reason why it never will be.
-    pub(crate) fn watch(&self, id: SlotId, source: RawSource, interest: Interest) {
+    /// Wakes the task once `source` may be ready, or fails with the reason why it never will be.
+    /// Whoever gets the ticket gives it back by [`leave`](Self::leave) unless its wait is over.
+    pub(crate) fn wait_for(
+        &self,
+        source: RawSource,
+        interest: Interest,
+        waker: &Waker,
+    ) -> io::Result<Ticket> {
         if self.is_forked() {
-            return;
+            return Ok(Ticket::never(source, interest));
         }
         self.0.meter.driver.submitted.bump();
-        let watched = match &mut *self.0.backend.borrow_mut() {
-            Backend::Poll(poll) => poll.watch(id, source, interest),
+        let waker = waker.clone();
+        let now = self.0.meter.now();
+        let waits = match &mut *self.0.backend.borrow_mut() {
+            Backend::Poll(poll) => poll.wait_for(source, interest, waker, now),
             Backend::Uring(_) => unreachable!("a ring waits by an entry of its own"),
         };
-        if let Err(error) = watched {
-            self.0
-                .offload
-                .leave(id, Completion::from_io(Err(error)).result);
+        waits.map_err(|(_unused, error)| error)
+    }
+
+    /// Ready once the wait of `ticket` is over; otherwise it will wake `waker`.
+    pub(crate) fn poll_wait(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {
+        match self.waker_of(ticket, |left| left.will_wake(waker)) {
+            None if !self.is_forked() => return Poll::Ready(()),
+            None | Some(true) => {}
+            Some(false) => {
+                let mut new = waker.clone();
+                self.waker_of(ticket, |left| mem::swap(left, &mut new));
+            }
         }
+        Poll::Pending
+    }
+
+    fn waker_of<R>(&self, ticket: Ticket, f: impl FnOnce(&mut Waker) -> R) -> Option<R> {
+        match &mut *self.0.backend.borrow_mut() {
+            Backend::Poll(poll) => poll.waker_of(ticket).map(f),
+            Backend::Uring(_) => None,
+        }
+    }
+
+    /// Nobody waits by this ticket any more.
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        let left = match &mut *self.0.backend.borrow_mut() {
+            Backend::Poll(poll) => poll.leave(ticket),
+            Backend::Uring(_) => None,
+        };
+        drop(left);
     }
 
     /// Completes the slot with "unsupported".
@@ -527,9 +520,11 @@ impl Driver {
         if self.is_forked() {
             return;
         }
-        if let Backend::Poll(poll) = &mut *self.0.backend.borrow_mut() {
-            poll.forget(source);
-        }
+        let left = match &mut *self.0.backend.borrow_mut() {
+            Backend::Poll(poll) => poll.forget(source),
+            Backend::Uring(_) => None,
+        };
+        drop(left);
     }
 
     /// Runs a job for the slot on the blocking pool.
@@ -587,7 +582,11 @@ impl Driver {
         if self.is_forked() || self.0.offload.cancel(id) {
             return;
         }
-        each!(&mut *self.0.backend.borrow_mut(), backend => backend.cancel(id));
+        match &mut *self.0.backend.borrow_mut() {
+            Backend::Uring(ring) => ring.cancel(id),
+            // In slots there are jobs alone, and what the pool has given back has its answer.
+            Backend::Poll(_) => {}
+        }
     }
 
     /// Nobody waits for this operation any more: cancels it and frees its payload when it may.
@@ -633,14 +632,20 @@ impl Driver {
     pub(crate) fn peek(&self) -> bool {
         self.is_forked()
             || self.0.offload.is_pending()
-            || each!(&*self.0.backend.borrow(), backend => backend.peek())
+            || match &*self.0.backend.borrow() {
+                Backend::Uring(ring) => ring.peek(),
+                Backend::Poll(_) => false,
+            }
     }
 
     /// Whether entries wait to be submitted, or completions to be delivered.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.is_forked()
             || self.0.offload.is_pending()
-            || each!(&mut *self.0.backend.borrow_mut(), backend => backend.is_waited_for())
+            || match &mut *self.0.backend.borrow_mut() {
+                Backend::Uring(ring) => ring.is_waited_for(),
+                Backend::Poll(_) => false,
+            }
     }
 
     /// Shows each operation in flight that somebody waits for: its kind, what people call its
@@ -651,13 +656,17 @@ impl Driver {
         mut show: impl FnMut(Code, Option<String>, Duration, &Waker),
     ) {
         let now = self.0.meter.look();
-        self.0
-            .slots
-            .for_each_waiter(|code, source, submitted, waker| {
-                let age_ns = self.0.meter.ns_between(submitted, now);
-                let source = source.map(describe);
-                show(code, source, Duration::from_nanos(age_ns), waker);
+        let mut show = |code, source: Option<_>, submitted, waker: &Waker| {
+            let age_ns = self.0.meter.ns_between(submitted, now);
+            let source = source.map(describe);
+            show(code, source, Duration::from_nanos(age_ns), waker);
+        };
+        self.0.slots.for_each_waiter(&mut show);
+        if let Backend::Poll(poll) = &mut *self.0.backend.borrow_mut() {
+            poll.for_each_waiter(|source, submitted, waker| {
+                show(Code::Ready, Some(source), submitted, waker);
             });
+        }
     }
 
     /// Whether pool results wait; part of the check between announcing a park and parking.
@@ -678,22 +687,29 @@ impl Driver {
         }
         self.0.attempts_left.set(ATTEMPTS_PER_TICK);
         self.provided().refill();
-        let parked = {
+        self.deliver(|backend, sink| {
+            let parked = match backend {
+                Backend::Uring(ring) => ring.park(timeout, sink),
+                Backend::Poll(poll) => poll.park(timeout, sink),
+            };
+            self.0.offload.reap(sink);
+            parked
+        })
+    }
+
+    /// Has a backend deliver, and then wakes and finishes what came.
+    fn deliver<R>(&self, from: impl FnOnce(&mut Backend, &mut Sink<'_>) -> R) -> R {
+        let answer = {
             let mut todo = self.0.todo.borrow_mut();
             let mut sink = Sink {
                 slots: &self.0.slots,
                 meter: &self.0.meter,
                 todo: &mut todo,
             };
-            let parked = each!(
-                &mut *self.0.backend.borrow_mut(),
-                backend => backend.park(timeout, &mut sink)
-            );
-            self.0.offload.reap(&mut sink);
-            parked
+            from(&mut self.0.backend.borrow_mut(), &mut sink)
         };
         self.settle();
-        parked
+        answer
     }
 
     /// Wakes and finishes what a reap has collected. No borrow is held while user code runs.
@@ -726,6 +742,11 @@ impl Driver {
         for id in self.0.slots.pending() {
             self.cancel_backend(id);
         }
+        self.deliver(|backend, sink| {
+            if let Backend::Poll(poll) = backend {
+                poll.release(sink);
+            }
+        });
         loop {
             let pending = self.0.slots.pending().len();
             let left = deadline.saturating_duration_since(Instant::now());
@@ -749,7 +770,7 @@ impl Driver {
 
     /// Keeps everything the kernel may still touch, for ever.
     pub(crate) fn leak(&self) {
-        let _leaked = std::mem::ManuallyDrop::new(Rc::clone(&self.0));
+        let _leaked = mem::ManuallyDrop::new(Rc::clone(&self.0));
     }
 
     /// Whether something waits to be submitted.
@@ -776,7 +797,7 @@ pub(crate) struct Entered {
 /// The best backend, the report on why, and what it can do.
 fn choose(config: &Config) -> io::Result<(Backend, DriverReport, Mask)> {
     let reason = match config.choice {
-        Choice::Poll => "asked for by ANNULET_DRIVER or the builder".to_owned(),
+        Choice::Poll | Choice::Portable => "asked for by ANNULET_DRIVER or the builder".to_owned(),
         Choice::Auto | Choice::Uring => match uring::Uring::open(config) {
             Ok((ring, report, features)) => {
                 return Ok((Backend::Uring(Box::new(ring)), report, features));
@@ -787,7 +808,7 @@ fn choose(config: &Config) -> io::Result<(Backend, DriverReport, Mask)> {
             Err(error) => error.to_string(),
         },
     };
-    let poll = poll::Poll::open()?;
+    let poll = poll::Poll::open(config.choice)?;
     let report = DriverReport::poll(reason, config.choice);
     Ok((
         Backend::Poll(Box::new(poll)),

@@ -62,12 +62,6 @@ impl SlotId {
         (u64::from(self.generation) << INDEX_BITS) | u64::from(self.index)
     }
 
-    /// The slot's number, whatever has been in it.
-    #[inline]
-    pub(crate) fn index(self) -> usize {
-        self.index as usize
-    }
-
     /// The inverse of [`to_bits`](Self::to_bits); any value is allowed and at worst names no slot.
     #[cfg(any(target_os = "linux", test))]
     #[inline]

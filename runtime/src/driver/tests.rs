@@ -11,7 +11,7 @@ use crate::pool::{Pool, PoolConfig};
 const LONG: Duration = Duration::from_secs(20);
 
 fn for_each_driver(name: &str, test: impl Fn(&Driver)) {
-    for choice in [Choice::Uring, Choice::Poll] {
+    for choice in [Choice::Uring, Choice::Poll, Choice::Portable] {
         let config = Config {
             choice,
             ..Config::default()

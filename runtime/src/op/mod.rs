@@ -70,7 +70,7 @@ pub use file::{Fsync, ReadAt, Truncate, WriteAt};
 pub use multi::{Multi, MultiCode};
 pub use nop::Nop;
 pub use ready::Ready;
-pub use recv::{Recv, RecvLease, RecvMulti, Spill, lacks_buffers};
+pub use recv::{Recv, RecvMulti, Spill, lacks_buffers};
 pub use recv_msg::{RecvMsg, RecvMsgLease, recv_msg_now};
 pub use recv_msg_multi::RecvMsgMulti;
 pub use send::{Send, send_now};
@@ -83,6 +83,7 @@ pub use shared::Shared;
 pub use splice::{SpliceFile, SplicePipe};
 #[cfg(unix)]
 pub(crate) use stream::{ReadStream, WriteStream};
+pub use wait::Readiness;
 use wait::Wait;
 #[cfg(target_os = "linux")]
 pub(crate) use wait_child::{Exit, WaitChild};
@@ -178,12 +179,6 @@ pub unsafe trait OpCode: Sized + 'static {
     /// What to wait for after an attempt has blocked.
     #[doc(hidden)]
     fn wait(&self, _interest: Interest) -> Option<Ready> {
-        None
-    }
-
-    /// The source and interest that this operation is nothing but a wait for.
-    #[doc(hidden)]
-    fn watched(&self) -> Option<(RawSource, Interest)> {
         None
     }
 
@@ -294,7 +289,9 @@ impl<T: OpCode> Op<T> {
                 self.state = State::InFlight(slot);
                 self.await
             }
-            State::Idle(payload) | State::Waiting(payload, _) => {
+            State::Idle(payload) => payload.complete(Completion::CANCELED),
+            State::Waiting(payload, mut wait) => {
+                wait.leave(&self.driver);
                 payload.complete(Completion::CANCELED)
             }
             State::Done => panic!("operation cancelled after it completed"),
@@ -312,7 +309,11 @@ impl<T: OpCode> Op<T> {
     #[inline]
     fn take_payload(&mut self) -> T {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Idle(payload) | State::Waiting(payload, _) => payload,
+            State::Idle(payload) => payload,
+            State::Waiting(payload, mut wait) => {
+                wait.leave(&self.driver);
+                payload
+            }
             State::InFlight(_) | State::Done => unreachable!("only asked for while it is here"),
         }
     }
@@ -351,14 +352,15 @@ impl<T: OpCode> Op<T> {
         let State::Idle(payload) = &mut self.state else {
             return None;
         };
-        let ready = payload.wait(interest)?;
-        Some(match Wait::begin(&self.driver, ready, cx) {
-            Ok(wait) => {
-                self.state = State::Waiting(self.take_payload(), wait);
-                Poll::Pending
-            }
-            Err(refused) => self.complete_here(refused),
-        })
+        Some(
+            match Wait::begin(&self.driver, payload, interest, cx.waker())? {
+                Ok(wait) => {
+                    self.state = State::Waiting(self.take_payload(), wait);
+                    Poll::Pending
+                }
+                Err(refused) => self.complete_here(refused),
+            },
+        )
     }
 
     #[inline]
@@ -401,10 +403,7 @@ fn launch<T: OpCode>(
     let InSlot(payload) = unsafe { place.as_mut() };
     match route {
         Route::Ring => driver.push(slot, payload.entry()),
-        Route::Attempt => match payload.watched() {
-            Some((source, interest)) => driver.watch(slot, source, interest),
-            None => driver.refuse(slot),
-        },
+        Route::Attempt => driver.refuse(slot),
         Route::Pool => match payload.job() {
             Some(job) => driver.offload(slot, job),
             None => driver.refuse(slot),
@@ -439,11 +438,14 @@ impl<T: OpCode> Future for Op<T> {
                     }
                     return this.submit(route, cx);
                 }
-                State::Waiting(_, wait) => match ready!(wait.poll(cx)) {
-                    Ok(()) => this.state = State::Idle(this.take_payload()),
-                    Err(_) if this.driver.is_shut_down() => {
+                State::Waiting(_, wait) => match ready!(wait.poll(&this.driver, cx)) {
+                    _ if this.driver.is_shut_down() => {
                         return this.complete_here(Completion::SHUT_DOWN);
                     }
+                    Ok(()) if T::CODE == Code::Ready => {
+                        return this.complete_here(Completion::from_io(Ok(0)));
+                    }
+                    Ok(()) => this.state = State::Idle(this.take_payload()),
                     Err(error) => return this.complete_here(Completion::from_io(Err(error))),
                 },
                 State::Done => panic!("operation polled after it completed"),
@@ -454,8 +456,10 @@ impl<T: OpCode> Future for Op<T> {
 
 impl<T: OpCode> Drop for Op<T> {
     fn drop(&mut self) {
-        if let State::InFlight(slot) = self.state {
-            self.driver.orphan(slot);
+        match &mut self.state {
+            State::InFlight(slot) => self.driver.orphan(*slot),
+            State::Waiting(_, wait) => wait.leave(&self.driver),
+            State::Idle(_) | State::Done => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::io;
 
 use super::shared::Owner;
-use super::{Attempt, OpCode, Shared};
+use super::{OpCode, Shared};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
@@ -47,10 +47,6 @@ impl Ready {
             _owner: source.owner(),
         })
     }
-
-    pub(super) fn source(&self) -> RawSource {
-        self.source
-    }
 }
 
 // SAFETY: the entry names no memory, and the payload keeps the source open.
@@ -75,12 +71,8 @@ unsafe impl OpCode for Ready {
             .into()
     }
 
-    fn watched(&self) -> Option<(RawSource, Interest)> {
-        Some((self.source(), self.interest))
-    }
-
-    fn attempt(&mut self) -> Attempt {
-        Attempt::Refused
+    fn waits_first(&mut self) -> Option<Interest> {
+        Some(self.interest)
     }
 
     fn complete(self, completion: Completion) -> io::Result<()> {

@@ -215,51 +215,6 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
     }
 }
 
-/// Receives into a provided buffer where the shard takes it: attempts, for when data is there.
-#[derive(Debug)]
-pub struct RecvLease {
-    socket: Shared<Socket>,
-    lease: Option<Lease>,
-    /// Nothing was there when somebody last looked: waits before it tries.
-    drained: bool,
-    /// No buffer was free.
-    dry: bool,
-}
-
-impl RecvLease {
-    /// Receives from `socket` into a buffer of its driver's pool; answers `OutOfMemory` while none
-    /// is free.
-    #[must_use]
-    pub fn new(socket: &Shared<Socket>) -> Self {
-        Self {
-            socket: socket.clone(),
-            lease: None,
-            drained: false,
-            dry: false,
-        }
-    }
-
-    /// Says whether the last receive has left the socket empty: then this one waits before it
-    /// tries.
-    #[must_use]
-    pub fn after(mut self, drained: bool) -> Self {
-        self.drained = drained;
-        self
-    }
-
-    fn receive(&mut self) -> io::Result<usize> {
-        let pool = self.socket.driver().provided();
-        let Some(mut lease) = pool.take() else {
-            self.dry = true;
-            return Err(io::ErrorKind::OutOfMemory.into());
-        };
-        let received = recv_now(&self.socket, lease.space())?;
-        lease.set_received(received);
-        self.lease = Some(lease);
-        Ok(received)
-    }
-}
-
 /// Receives what is there.
 pub(crate) fn recv_now(socket: &Socket, space: &mut [u8]) -> io::Result<usize> {
     let start = space.as_mut_ptr().cast::<MaybeUninit<u8>>();
@@ -267,44 +222,6 @@ pub(crate) fn recv_now(socket: &Socket, space: &mut [u8]) -> io::Result<usize> {
     // ever writes initialised bytes.
     let space = unsafe { std::slice::from_raw_parts_mut(start, space.len()) };
     socket.recv_with_flags(space, sys::MSG_NOW)
-}
-
-// SAFETY: it is never given to the kernel, only attempted.
-#[expect(private_interfaces, reason = "see the trait")]
-unsafe impl OpCode for RecvLease {
-    type Output = io::Result<Lease>;
-    const CODE: Code = Code::RecvMulti;
-
-    fn source(&self) -> Option<RawSource> {
-        self.socket.watched()
-    }
-
-    #[cfg(target_os = "linux")]
-    fn entry(&mut self) -> Sqe {
-        unreachable!("where the ring receives into provided buffers, `RecvMulti` is used")
-    }
-
-    fn waits_first(&mut self) -> Option<Interest> {
-        std::mem::take(&mut self.drained).then_some(Interest::Readable)
-    }
-
-    fn attempt(&mut self) -> Attempt {
-        Attempt::of(self.receive(), Interest::Readable)
-    }
-
-    fn wait(&self, interest: Interest) -> Option<Ready> {
-        Ready::new(&self.socket, interest)
-    }
-
-    fn complete(self, completion: Completion) -> io::Result<Lease> {
-        if self.dry {
-            // An error of ours, which has no number that a completion could carry.
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        completion.into_io()?;
-        self.lease
-            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
 }
 
 /// Buffers received and not read at which a multishot receive is stopped, so that a reader who lags

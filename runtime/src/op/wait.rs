@@ -1,61 +1,173 @@
-//! A wait for readiness between two attempts of an operation: a [`Ready`] in a slot, and no more.
+//! A wait for readiness: between two attempts of an operation, or for its own sake.
+//!
+//! On a ring it is a [`Ready`] in a slot; elsewhere the driver gives out a [`Ticket`].
 //!
 //! # Invariants
 //!
-//! 1. `slot` names an `InSlot<Ready>` that `begin` inserted; it is taken once, or given up on drop.
+//! 1. The slot of a [`Wait::Slot`] holds an `InSlot<Ready>`, which `begin` inserted; it is taken
+//!    once, or given up on drop.
 
 #![expect(unsafe_code, reason = "moves a payload out of its slot by its type")]
 
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
-use super::{InSlot, OpCode, Ready, launch};
-use crate::driver::{Code, Completion, Driver, SlotId};
+use super::{InSlot, OpCode, Ready, Shared, launch};
+use crate::driver::{Code, Completion, Driver, DriverKind, Interest, SlotId, Ticket};
+use crate::sys::{RawSource, Source};
 
-pub(super) struct Wait {
-    driver: Driver,
-    slot: Option<SlotId>,
+pub(super) enum Wait {
+    Slot(SlotId),
+    Ticket(Ticket),
+    Over,
 }
 
 impl Wait {
-    /// Starts to wait; the task is woken when it is over.
-    pub(super) fn begin(
+    /// Starts to wait before the next attempt of `payload`; `None` if that cannot be waited for.
+    pub(super) fn begin<T: OpCode>(
         driver: &Driver,
-        ready: Ready,
-        cx: &Context<'_>,
+        payload: &T,
+        interest: Interest,
+        waker: &Waker,
+    ) -> Option<Result<Self, Completion>> {
+        Some(if driver.kind() == DriverKind::Poll {
+            Self::by_ticket(driver, payload.source()?, interest, waker)
+        } else {
+            Self::in_slot(driver, payload.wait(interest)?, waker)
+        })
+    }
+
+    fn by_ticket(
+        driver: &Driver,
+        source: RawSource,
+        interest: Interest,
+        waker: &Waker,
     ) -> Result<Self, Completion> {
         driver.room()?;
-        let mut this = Self {
-            driver: driver.clone(),
-            slot: None,
-        };
+        match driver.wait_for(source, interest, waker) {
+            Ok(ticket) => Ok(Self::Ticket(ticket)),
+            Err(error) => Err(Completion::from_io(Err(error))),
+        }
+    }
+
+    fn in_slot(driver: &Driver, ready: Ready, waker: &Waker) -> Result<Self, Completion> {
+        driver.room()?;
+        let mut this = Self::Over;
         let route = driver.route(Code::Ready);
-        launch(driver, route, InSlot(ready), cx.waker().clone(), |slot| {
-            this.slot = Some(slot);
+        launch(driver, route, InSlot(ready), waker.clone(), |slot| {
+            this = Self::Slot(slot);
         });
         Ok(this)
     }
 
     /// Ready once another attempt is worthwhile, or waiting has failed.
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        let Some(slot) = self.slot else {
-            return Poll::Ready(Ok(()));
-        };
-        // SAFETY: `begin` inserted an `InSlot<Ready>` under that name (Invariant 1).
-        match unsafe { self.driver.take::<InSlot<Ready>>(slot, cx.waker()) } {
-            Some((InSlot(ready), completion)) => {
-                self.slot = None;
-                Poll::Ready(ready.complete(completion))
+    #[inline]
+    pub(super) fn poll(&mut self, driver: &Driver, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let waited = match *self {
+            Self::Ticket(ticket) => {
+                ready!(driver.poll_wait(ticket, cx.waker()));
+                Ok(())
             }
-            None => Poll::Pending,
+            Self::Slot(slot) => {
+                // SAFETY: `begin` inserted an `InSlot<Ready>` under that name (Invariant 1).
+                match unsafe { driver.take::<InSlot<Ready>>(slot, cx.waker()) } {
+                    Some((InSlot(ready), completion)) => ready.complete(completion),
+                    None => return Poll::Pending,
+                }
+            }
+            Self::Over => Ok(()),
+        };
+        *self = Self::Over;
+        Poll::Ready(waited)
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn leave(&mut self, driver: &Driver) {
+        match std::mem::replace(self, Self::Over) {
+            Self::Slot(slot) => driver.orphan(slot),
+            Self::Ticket(ticket) => driver.leave(ticket),
+            Self::Over => {}
         }
     }
 }
 
-impl Drop for Wait {
+/// Waits for one source to be ready, again and again: a wait begins with a poll, lasts over those
+/// that find it pending, and is given up with this.
+#[derive(Default)]
+pub struct Readiness {
+    waiting: Option<(Driver, Wait)>,
+}
+
+impl std::fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Readiness")
+            .field("waits", &self.is_waiting())
+            .finish()
+    }
+}
+
+impl Readiness {
+    /// Whether a wait is under way.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Ready once `source` may be, after a wait: so ask after an attempt that would have blocked.
+    ///
+    /// # Errors
+    ///
+    /// What the system says of a source that cannot be watched, `Unsupported` for one that nothing
+    /// can watch, and after the shutdown.
+    pub fn poll<S: Source>(
+        &mut self,
+        source: &Shared<S>,
+        interest: Interest,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.waiting.is_none() {
+            let wait = Self::begin(source, interest, cx.waker())?;
+            self.waiting = Some((source.driver().clone(), wait));
+            return Poll::Pending;
+        }
+        self.poll_begun(cx)
+    }
+
+    /// Ready once the wait that is under way is over; at once if none is.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    pub fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let Some((driver, wait)) = &mut self.waiting else {
+            return Poll::Ready(Ok(()));
+        };
+        let waited = ready!(wait.poll(driver, cx));
+        let waited = match driver.is_shut_down() {
+            true => Completion::SHUT_DOWN.into_io().map(drop),
+            false => waited,
+        };
+        self.waiting = None;
+        Poll::Ready(waited)
+    }
+
+    fn begin<S: Source>(source: &Shared<S>, interest: Interest, waker: &Waker) -> io::Result<Wait> {
+        let driver = source.driver();
+        let wait = if driver.kind() == DriverKind::Poll {
+            let raw = source.watched().ok_or(io::ErrorKind::Unsupported)?;
+            Wait::by_ticket(driver, raw, interest, waker)
+        } else {
+            let ready = Ready::new(source, interest).ok_or(io::ErrorKind::Unsupported)?;
+            Wait::in_slot(driver, ready, waker)
+        };
+        wait.map_err(|refused| refused.into_io().expect_err("only errors are refusals"))
+    }
+}
+
+impl Drop for Readiness {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot {
-            self.driver.orphan(slot);
+        if let Some((driver, mut wait)) = self.waiting.take() {
+            wait.leave(&driver);
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) mod ticks;
 #[cfg_attr(target_os = "linux", path = "affinity_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "affinity_other.rs")]
 pub(crate) mod affinity;
+#[cfg(target_os = "linux")]
+pub(crate) mod epoll;
 #[cfg_attr(unix, path = "fork_unix.rs")]
 #[cfg_attr(windows, path = "fork_windows.rs")]
 pub(crate) mod fork;
