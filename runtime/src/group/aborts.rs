@@ -7,13 +7,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 
 /// How many aborts may lie within each other before the next has to wait.
 const DEPTH_MAX: usize = 16;
 
+type Aborts = Box<dyn FnOnce()>;
+
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static WAITING: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
+    /// Never dropped, so that groups may end with their thread. Empty, without memory of its own,
+    /// whenever nothing is aborted.
+    static WAITING: ManuallyDrop<RefCell<VecDeque<Aborts>>> =
+        const { ManuallyDrop::new(RefCell::new(VecDeque::new())) };
 }
 
 /// Puts the depth back, by the way of a panic too.
@@ -36,14 +42,15 @@ impl Drop for Deeper {
 /// returns.
 pub(super) fn in_turn(aborts: impl FnOnce() + 'static) {
     if DEPTH.get() >= DEPTH_MAX {
-        WAITING.with_borrow_mut(|waiting| waiting.push_back(Box::new(aborts)));
+        WAITING.with(|waiting| waiting.borrow_mut().push_back(Box::new(aborts)));
         return;
     }
     let _deeper = Deeper::new();
     aborts();
     if DEPTH.get() == 1 {
-        while let Some(next) = WAITING.with_borrow_mut(VecDeque::pop_front) {
+        while let Some(next) = WAITING.with(|waiting| waiting.borrow_mut().pop_front()) {
             next();
         }
+        WAITING.with(|waiting| drop(waiting.take()));
     }
 }

@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -29,7 +30,14 @@ struct Node {
 type Chain = Option<Rc<Node>>;
 
 thread_local! {
-    static CURRENT: RefCell<Chain> = const { RefCell::new(None) };
+    /// Never dropped, so that the thread's other values may ask as they are dropped with it. Empty
+    /// outside of any scope.
+    static CURRENT: ManuallyDrop<RefCell<Chain>> = const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+/// What is set here and now.
+fn current() -> Chain {
+    CURRENT.with(|current| current.borrow().clone())
 }
 
 /// Puts a chain in place; its drop puts the one before back.
@@ -37,15 +45,13 @@ struct Entered(Chain);
 
 impl Entered {
     fn new(chain: Chain) -> Self {
-        Self(CURRENT.replace(chain))
+        Self(CURRENT.with(|current| current.replace(chain)))
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = self.0.take();
-        // The thread may be on its way out, and the chain with it.
-        let ours = CURRENT.try_with(|current| current.replace(before));
+        let ours = CURRENT.with(|current| current.replace(self.0.take()));
         drop(ours);
     }
 }
@@ -156,7 +162,7 @@ impl<T: 'static> LocalKey<T> {
         let chain = Rc::new(Node {
             key: self.key(),
             value: Rc::new(value),
-            outer: CURRENT.with_borrow(Clone::clone),
+            outer: current(),
         });
         let _entered = Entered::new(Some(chain));
         code()
@@ -320,7 +326,7 @@ impl<F: fmt::Debug> fmt::Debug for LocalScope<F> {
 pub fn inherit_locals<F: Future>(future: F) -> LocalScope<F> {
     LocalScope {
         future: Some(future),
-        locals: Locals::Taken(CURRENT.with_borrow(Clone::clone)),
+        locals: Locals::Taken(current()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A runtime that is alone has no such place, and counts as the first of one shard.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -18,12 +19,20 @@ pub(super) struct Peers {
 }
 
 thread_local! {
-    static PEERS: RefCell<Option<Peers>> = const { RefCell::new(None) };
+    /// Never dropped, so that the thread's other values may ask as they are dropped with it. Empty
+    /// whenever the thread is no shard.
+    static PEERS: ManuallyDrop<RefCell<Option<Peers>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+/// Calls `f` with the peers of this thread, if it is a shard.
+fn with<R>(f: impl FnOnce(Option<&Peers>) -> R) -> R {
+    PEERS.with(|peers| f(peers.borrow().as_ref()))
 }
 
 /// Makes these the peers of the thread until the guard is dropped.
 pub(super) fn enter(peers: Peers) -> Entered {
-    PEERS.set(Some(peers));
+    PEERS.with(|place| place.replace(Some(peers)));
     Entered(())
 }
 
@@ -33,7 +42,8 @@ pub(super) struct Entered(());
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        drop(PEERS.take());
+        let peers = PEERS.with(|place| place.take());
+        drop(peers);
     }
 }
 
@@ -44,7 +54,7 @@ impl Drop for Entered {
 /// Outside a runtime.
 #[track_caller]
 pub(super) fn handles() -> Arc<[Handle]> {
-    let peers = PEERS.with_borrow(|peers| peers.as_ref().map(|peers| Arc::clone(&peers.handles)));
+    let peers = with(|peers| peers.map(|peers| Arc::clone(&peers.handles)));
     peers.unwrap_or_else(|| {
         let remote = Context::current().executor.remote();
         Arc::new([Handle::new(remote)])
@@ -54,13 +64,13 @@ pub(super) fn handles() -> Arc<[Handle]> {
 /// How many shards run beside and including this one; one outside of [`Shards`](super::Shards).
 #[must_use]
 pub fn shards() -> usize {
-    PEERS.with_borrow(|peers| peers.as_ref().map_or(1, |peers| peers.handles.len()))
+    with(|peers| peers.map_or(1, |peers| peers.handles.len()))
 }
 
 /// Which shard this thread is; the first on a runtime that is alone, and outside of any.
 #[must_use]
 pub fn this_shard() -> ShardId {
-    PEERS.with_borrow(|peers| peers.as_ref().map_or(ShardId(0), |peers| peers.own))
+    with(|peers| peers.map_or(ShardId(0), |peers| peers.own))
 }
 
 /// Spawns on another shard of this runtime; see [`Handle::spawn`].
@@ -68,6 +78,10 @@ pub fn this_shard() -> ShardId {
 /// # Panics
 ///
 /// If there is no such shard, or the thread is no shard's.
+///
+/// # Cancel safety
+///
+/// Dropping the handle detaches the task, which goes on.
 #[track_caller]
 pub fn spawn_on<M, F>(shard: ShardId, make: M) -> RemoteJoinHandle<F::Output>
 where
@@ -75,10 +89,8 @@ where
     F: Future + 'static,
     F::Output: Send + 'static,
 {
-    let handle = PEERS.with_borrow(|peers| {
-        let peers = peers
-            .as_ref()
-            .expect("spawn_on needs a shard started by `Builder::start`");
+    let handle = with(|peers| {
+        let peers = peers.expect("spawn_on needs a shard started by `Builder::start`");
         peers.handles.get(shard.0).cloned()
     });
     match handle {

@@ -33,6 +33,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -145,10 +146,12 @@ impl Listener {
 }
 
 thread_local! {
-    /// The listeners of each task that has some.
+    /// The listeners of each task that has some. Gone when the thread ends, maybe before its tasks.
     static LISTENERS: RefCell<HashMap<TaskId, Vec<Rc<Listener>>>> = RefCell::default();
-    /// The innermost listener whose poll is on the stack.
-    static CURRENT: RefCell<Option<Rc<Listener>>> = const { RefCell::new(None) };
+    /// The innermost listener whose poll is on the stack. Never dropped, so that the thread's other
+    /// values may ask as they are dropped with it.
+    static CURRENT: ManuallyDrop<RefCell<Option<Rc<Listener>>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// The task whose poll is on the stack.
@@ -158,7 +161,8 @@ fn running() -> Option<Task> {
 
 /// Tells the innermost listeners of a task, or of a place within it. False if there are none.
 fn tell(task: TaskId, place: Option<&Rc<Listener>>) -> bool {
-    let leaves: Vec<_> = LISTENERS.with_borrow(|table| {
+    let leaves = LISTENERS.try_with(|table| -> Vec<_> {
+        let table = table.borrow();
         let listeners = table.get(&task).into_iter().flatten();
         listeners
             .filter(|listener| listener.inner.get() == 0)
@@ -166,6 +170,8 @@ fn tell(task: TaskId, place: Option<&Rc<Listener>>) -> bool {
             .cloned()
             .collect()
     });
+    // Where the thread ends and has no table any more, nobody listens.
+    let leaves = leaves.unwrap_or_default();
     let request = Request::new(place.cloned());
     for leaf in &leaves {
         let mut told = leaf.told.borrow_mut();
@@ -230,7 +236,7 @@ impl Place {
     /// Enters the place where the current poll is. `minds` says that the task minds its own end
     /// from here on, so that cancels never abort it.
     pub(crate) fn enter(minds: bool) -> Self {
-        let outer = CURRENT.with_borrow(Clone::clone);
+        let outer = CURRENT.with(|current| current.borrow().clone());
         if let Some(outer) = &outer {
             outer.inner.set(outer.inner.get() + 1);
         }
@@ -262,7 +268,10 @@ impl Place {
         self.task = id;
         let Some(task) = current else { return };
         let listener = Rc::clone(&self.listener);
-        LISTENERS.with_borrow_mut(|table| table.entry(task.id).or_default().push(listener));
+        let _gone = LISTENERS.try_with(|table| {
+            let mut table = table.borrow_mut();
+            table.entry(task.id).or_default().push(listener);
+        });
         if task.busy.take(PENDING) {
             task.busy.set(LISTENS);
             *self.listener.told.borrow_mut() = Some(Request::new(None));
@@ -271,7 +280,6 @@ impl Place {
 
     fn unlist(&mut self) {
         let Some(task) = self.task.take() else { return };
-        // The table may be gone, if this is dropped as the thread ends.
         let _gone = LISTENERS.try_with(|table| {
             let mut table = table.borrow_mut();
             let Some(listeners) = table.get_mut(&task) else {
@@ -297,7 +305,8 @@ impl Place {
     ) -> R {
         self.list();
         self.watch(cx.waker());
-        let _within = Within(CURRENT.replace(Some(Rc::clone(&self.listener))));
+        let _within =
+            Within(CURRENT.with(|current| current.replace(Some(Rc::clone(&self.listener)))));
         poll(cx)
     }
 
@@ -411,7 +420,7 @@ struct Within(Option<Rc<Listener>>);
 
 impl Drop for Within {
     fn drop(&mut self) {
-        let ours = CURRENT.replace(self.0.take());
+        let ours = CURRENT.with(|current| current.replace(self.0.take()));
         drop(ours);
     }
 }
