@@ -20,7 +20,10 @@ impl ByteStream {
         let context = Context::current();
         let driver = context.driver();
         let stream = Self::new(driver, socket)?;
-        let attempted = driver.attempts(Code::Connect) && !driver.wants_nonblocking();
+        // A local one is told of a full queue, instead of being kept waiting by the ring: a cancel may
+        // miss a request that waits there, and the kernel then keeps it until there is room.
+        let attempted = driver.attempts(Code::Connect) || address.is_unix();
+        let attempted = attempted && !driver.wants_nonblocking();
         if attempted {
             stream.socket.set_nonblocking(true)?;
         }

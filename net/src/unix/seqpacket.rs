@@ -14,11 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut};
-use annulet_runtime::op::{
-    Connect, LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, Whole, set_report,
-};
+use annulet_runtime::op::{LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, Whole, set_report};
 use annulet_runtime::time::sleep;
-use annulet_runtime::{Code, Context, Driver};
+use annulet_runtime::{Context, Driver};
 use socket2::{Domain, Socket, Type};
 
 use super::address::{from_system, to_system};
@@ -82,8 +80,8 @@ impl UnixSeqpacket {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_CONNECT` (Linux 5.5); on the `poll` driver `connect(2)`, tried again after a
-    /// millisecond while the listener's queue is full, since no readiness says that it is not.
+    /// `connect(2)`, tried again after a millisecond while the listener's queue is full, since no
+    /// readiness says that it is not.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::connect_addr(&SocketAddr::from_pathname(path)?).await
     }
@@ -112,10 +110,8 @@ impl UnixSeqpacket {
         let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
         let connection = Self::from_socket(driver, socket)?;
         let socket = &connection.0.socket;
-        if driver.has_code(Code::Connect) {
-            Op::new(driver, Connect::new(socket, address)).await?;
-            return Ok(connection);
-        }
+        // Not by the ring: a cancel may miss a request that waits for room there, and the kernel
+        // then keeps it for as long as nobody makes any.
         socket.set_nonblocking(true)?;
         loop {
             match socket.connect(&address) {
