@@ -148,10 +148,8 @@ impl Acceptor {
 
 impl Drop for Acceptor {
     fn drop(&mut self) {
-        let armed = self.multi.take().is_some_and(|multi| multi.is_armed());
-        let single = self.single.take().is_some();
-        if armed || single {
-            self.socket.driver().flush();
-        }
+        drop((self.multi.take(), self.single.take()));
+        // Also where a close has taken them, whether it came to its end or not.
+        self.socket.driver().flush();
     }
 }
