@@ -53,6 +53,30 @@ async fn pair() -> io::Result<(VsockStream, VsockStream)> {
     Ok((client, server))
 }
 
+#[test]
+fn a_vsock_connect_that_is_given_up_leaves_the_port_to_others() {
+    if !has_loopback("a_vsock_connect_that_is_given_up_leaves_the_port_to_others") {
+        return;
+    }
+    on_each_variant(async || {
+        let listener = VsockListener::bind(HERE).expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let given_up = timeout(Duration::ZERO, VsockStream::connect(address)).await;
+        drop(given_up);
+        let client = VsockStream::connect(address).await.expect("connected");
+        client.write_all(b"here".to_vec()).await.expect("sent");
+        // The one that was given up may have come; it has ended.
+        let mut got = Vec::new();
+        while got.is_empty() {
+            let (server, _) = listener.accept().await.expect("accepted");
+            if let Ok(Some(lease)) = server.recv().await {
+                got.extend_from_slice(&lease);
+            }
+        }
+        assert_eq!(got, b"here");
+    });
+}
+
 async fn read_to_end(stream: &VsockStream) -> Vec<u8> {
     let mut all = Vec::new();
     while let Some(lease) = stream.recv().await.expect("received") {

@@ -108,6 +108,12 @@ async fn echo_lines() -> io::Result<()> {
         timers_fire().await;
     }
     stderr().write_all(b"ready\n".to_vec()).await?;
+    // Of this one a half has come at the most.
+    let half = Duration::from_millis(2);
+    for _ in 0..20 {
+        assert!(timeout(half, lines.next_line()).await.is_err());
+    }
+    stderr().write_all(b"again\n".to_vec()).await?;
     while let Some(line) = lines.next().await {
         stdout()
             .write_all(format!("<{}>\n", line?).into_bytes())
@@ -133,9 +139,11 @@ fn lines_of_a_pipe_come_as_a_stream() {
         let mut out = after_mark(echo.0.stdout.take().expect("piped"));
         let mut errors = BufReader::new(echo.0.stderr.take().expect("piped")).lines();
         assert!(errors.any(|line| line.is_ok_and(|line| line == "ready")));
+        input.write_all(b"o").expect("it reads");
+        assert!(errors.any(|line| line.is_ok_and(|line| line == "again")));
         let mut line = String::new();
         for (said, heard) in [
-            ("one\n", "<one>\n"),
+            ("ne\n", "<one>\n"),
             ("\r\n", "<>\n"),
             ("two\r\n", "<two>\n"),
         ] {

@@ -140,6 +140,24 @@ fn what_is_gathered_survives_a_wait_that_is_given_up() {
 }
 
 #[test]
+fn throttled_and_debounced_items_survive_a_wait_that_is_given_up() {
+    run(async {
+        let mut apart = pin!(iter(0..4).throttle(SECOND));
+        let mut got = Vec::new();
+        while got.len() < 4 {
+            got.extend(timeout(SECOND / 3, apart.next()).await.ok().flatten());
+        }
+        assert_eq!(got, [0, 1, 2, 3]);
+        let mut bursts = pin!(after([(0, 'a'), (400, 'b'), (3000, 'c')]).debounce(SECOND));
+        let mut got = String::new();
+        while got.len() < 2 {
+            got.extend(timeout(SECOND / 3, bursts.next()).await.ok().flatten());
+        }
+        assert_eq!(got, "bc");
+    });
+}
+
+#[test]
 #[should_panic(expected = "room for one item")]
 fn chunks_of_nothing_are_refused() {
     drop(iter(0..3).chunks_timeout(0, SECOND));

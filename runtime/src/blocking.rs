@@ -180,6 +180,10 @@ impl<T> Drop for BlockingHandle<T> {
 ///
 /// Outside a runtime.
 ///
+/// # Cancel safety
+///
+/// Dropping the handle takes the call back if it has not begun; one that runs ends unheard.
+///
 /// # Examples
 ///
 /// ```
@@ -272,6 +276,10 @@ impl BlockingPool {
     ///
     /// A panic of the call is carried back as a [`JoinError`]; so is a refusal by a full pool, as
     /// "cancelled".
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn_blocking`].
     pub fn spawn<F, T>(&self, call: F) -> BlockingHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -86,6 +86,10 @@ impl Context {
     }
 
     /// Spawns a task on this runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the handle detaches the task, which goes on.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.executor.spawn(future, None, None, Location::caller())
@@ -121,6 +125,10 @@ impl Drop for Entered {
 ///
 /// Outside a runtime.
 ///
+/// # Cancel safety
+///
+/// Dropping the handle detaches the task, which goes on.
+///
 /// # Examples
 ///
 /// ```
@@ -144,6 +152,10 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 /// # Panics
 ///
 /// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// As [`spawn`].
 #[track_caller]
 pub fn spawn_named<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::Output> {
     TaskBuilder::new().name(name).spawn(future)
@@ -205,6 +217,10 @@ impl<'a> TaskBuilder<'a> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`].
     #[track_caller]
     pub fn spawn<F: Future + 'static>(self, future: F) -> JoinHandle<F::Output> {
         let executor = Context::current().executor;

@@ -196,6 +196,10 @@ impl Runtime {
     }
 
     /// Spawns a task, which runs once the runtime does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the handle detaches the task, which goes on.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.context.spawn(future)

@@ -1,14 +1,16 @@
 //! Reads the project's own files and fails on what the compiler, clippy and rustfmt let pass.
 //!
 //! [`source`] tells code from prose, [`rules`] looks at one file at a time, [`imports`] at who
-//! imports whom, [`pages`] at what the documentation promises. Each rule is tried on snippets that
-//! break it, so a rule that has gone blind fails too. An exception is a line with its reason in a
-//! table of the rule.
+//! imports whom, [`pages`] at what the documentation says, [`promises`] at what it says of the
+//! operations that [`waits`] finds. Each rule is tried on snippets that break it, so a rule that
+//! has gone blind fails too. An exception is a line with its reason in a table of the rule.
 
 mod imports;
 mod pages;
+mod promises;
 mod rules;
 mod source;
+mod waits;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -119,8 +121,8 @@ fn functions_do_not_ask_for_their_platform() {
 }
 
 #[test]
-fn public_async_functions_tell_their_cancel_safety() {
-    every_file_keeps(rules::cancel_safety);
+fn whatever_can_be_given_up_tells_its_cancel_safety() {
+    none(&promises::documented(&project()));
 }
 
 #[test]
@@ -149,8 +151,8 @@ fn every_hazard_has_a_test_or_a_reason() {
 }
 
 #[test]
-fn the_page_on_cancellation_names_every_public_operation() {
-    none(&pages::cancellation(&project()));
+fn every_promise_about_what_is_given_up_has_a_test() {
+    none(&promises::promises(&project()));
 }
 
 #[test]

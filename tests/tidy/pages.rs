@@ -1,15 +1,13 @@
 //! The documentation keeps its word: on `docs/hazards.md` each hazard stands once, and every test
 //! that it names exists and is a test; so it is on the pages for those who come from asyncio, of
-//! which `docs/parity.md` shows each row by a test or an example; `docs/cancellation.md` names
-//! every public asynchronous function.
+//! which `docs/parity.md` shows each row by a test or an example.
 
 use std::collections::BTreeSet;
 
 use crate::rules::Finding;
-use crate::source::{Source, is_name};
+use crate::source::{Source, name_at_start};
 
 const HAZARDS: &str = "docs/hazards.md";
-const CANCELLATION: &str = "docs/cancellation.md";
 const PARITY: &str = "docs/parity.md";
 /// The folder of the pages that go through asyncio's own tests.
 const ASYNCIO: &str = "docs/asyncio/";
@@ -35,41 +33,9 @@ const GROUPS: &[(char, u32, u32)] = &[
 /// What a row says instead of naming a test; the reason follows.
 const NO_TEST: &str = "no test: ";
 
-fn page<'a>(sources: &'a [Source], path: &str) -> Result<&'a Source, Vec<Finding>> {
+pub(crate) fn page<'a>(sources: &'a [Source], path: &str) -> Result<&'a Source, Vec<Finding>> {
     let page = sources.iter().find(|source| source.path == path);
     page.ok_or_else(|| vec![Finding::at(path, 0, "is not there".to_owned())])
-}
-
-/// Every public `async fn` of the libraries, by its name, in the page on cancellation.
-pub(crate) fn cancellation(sources: &[Source]) -> Vec<Finding> {
-    const LIBRARIES: [&str; 3] = ["runtime/src/", "net/src/", "fs/src/"];
-    let page = match page(sources, CANCELLATION) {
-        Ok(page) => page,
-        Err(missing) => return missing,
-    };
-    let mut findings = Vec::new();
-    for source in sources {
-        if !LIBRARIES
-            .iter()
-            .any(|folder| source.path.starts_with(folder))
-        {
-            continue;
-        }
-        for (at, head) in source.code.match_indices("pub async fn ") {
-            let name = leading_name(&source.code[at + head.len()..]);
-            let named = [format!("`{name}`"), format!("::{name}`")];
-            if !named.iter().any(|named| page.text.contains(named)) {
-                let text = format!("`{name}` is not in {CANCELLATION}");
-                findings.push(Finding::at(&source.path, source.line(at), text));
-            }
-        }
-    }
-    findings
-}
-
-fn leading_name(code: &str) -> &str {
-    let end = code.bytes().position(|byte| !is_name(byte));
-    &code[..end.unwrap_or(code.len())]
 }
 
 /// Every hazard once, with tests that exist or a reason.
@@ -170,7 +136,7 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 /// The cells of a row of a table.
-fn cells(line: &str) -> Option<Vec<&str>> {
+pub(crate) fn cells(line: &str) -> Option<Vec<&str>> {
     let row = line.strip_prefix('|')?.strip_suffix('|')?;
     Some(row.split('|').collect())
 }
@@ -185,13 +151,13 @@ fn row(line: &str) -> Option<(&str, &str)> {
 }
 
 /// What stands between backticks and looks like `file.rs::name`.
-fn named(text: &str) -> Vec<&str> {
+pub(crate) fn named(text: &str) -> Vec<&str> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted.filter(|quoted| quoted.contains(".rs::")).collect()
 }
 
 /// Every test, as `path::name`.
-fn tests(sources: &[Source]) -> BTreeSet<String> {
+pub(crate) fn tests(sources: &[Source]) -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
     for source in sources.iter().filter(|source| source.path.ends_with(".rs")) {
         for attribute in ["#[test]", "#[annulet::test", "#[annulet_runtime::test"] {
@@ -200,7 +166,7 @@ fn tests(sources: &[Source]) -> BTreeSet<String> {
                 let Some((_, name)) = after.split_once("fn ") else {
                     continue;
                 };
-                tests.insert(format!("{}::{}", source.path, leading_name(name)));
+                tests.insert(format!("{}::{}", source.path, name_at_start(name)));
             }
         }
     }
@@ -208,7 +174,7 @@ fn tests(sources: &[Source]) -> BTreeSet<String> {
 }
 
 /// Whether a file whose path ends so has a test of that name.
-fn exists(tests: &BTreeSet<String>, name: &str) -> bool {
+pub(crate) fn exists(tests: &BTreeSet<String>, name: &str) -> bool {
     let inside = format!("/{name}");
     tests
         .iter()
@@ -216,7 +182,7 @@ fn exists(tests: &BTreeSet<String>, name: &str) -> bool {
 }
 
 mod tests {
-    use super::{CANCELLATION, GROUPS, HAZARDS, PARITY, cancellation, hazards, parity};
+    use super::{GROUPS, HAZARDS, PARITY, hazards, parity};
     use crate::source::Source;
 
     /// The page with a row for every hazard, one of them replaced.
@@ -301,17 +267,5 @@ mod tests {
             1
         );
         assert_eq!(findings("docs/asyncio/a.md", "| x | y | cannot arise |"), 0);
-    }
-
-    #[test]
-    fn an_operation_without_a_word_on_cancellation_is_found() {
-        let page = Source::new(CANCELLATION, "| `File::read`, `write` | yes |");
-        let code = "pub async fn read() {}\npub async fn write<B>() {}\npub async fn wri() {}";
-        let found = cancellation(&[page, Source::new("net/src/a.rs", code)]);
-        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            found,
-            [format!("net/src/a.rs:3: `wri` is not in {CANCELLATION}")]
-        );
     }
 }

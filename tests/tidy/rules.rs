@@ -88,7 +88,7 @@ fn is_rust(source: &Source) -> bool {
     source.path.ends_with(".rs")
 }
 
-fn is_library(source: &Source) -> bool {
+pub(crate) fn is_library(source: &Source) -> bool {
     is_rust(source)
         && !source.is_test_file()
         && LIBRARY.iter().any(|folder| source.path.starts_with(folder))
@@ -222,29 +222,9 @@ fn is_on_arm(source: &Source, at: usize) -> bool {
     attribute && rest[..end].contains("=>")
 }
 
-/// Whoever drops a future must be able to read what then has happened.
-pub(crate) fn cancel_safety(source: &Source) -> Vec<Finding> {
-    if !is_library(source) {
-        return Vec::new();
-    }
-    let public = source.words("async").into_iter().filter(|&at| {
-        let before = source.code[..at].trim_end();
-        let is_public =
-            !crate::source::words(&before[before.len().saturating_sub(3)..], "pub").is_empty();
-        is_public
-            && source.code[at + "async".len()..]
-                .trim_start()
-                .starts_with("fn")
-    });
-    public
-        .filter(|&at| !source.in_test(at) && !docs_before(source, at).contains("# Cancel safety"))
-        .map(|at| finding(source, at, "a public `async fn` without `# Cancel safety`"))
-        .collect()
-}
-
 /// The documentation of the item on the line of an offset: the `///` lines above it, attributes
 /// between them left out.
-fn docs_before(source: &Source, at: usize) -> String {
+pub(crate) fn docs_before(source: &Source, at: usize) -> String {
     let lines: Vec<(&str, &str)> = source
         .text
         .lines()
@@ -411,27 +391,6 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn a_public_async_fn_without_cancel_safety_is_found() {
-        let documented =
-            "/// Reads.\n///\n/// # Cancel safety\n///\n/// Safe.\n#[inline]\npub async fn f() {}";
-        let neighbour = format!("{documented}\n/// Writes.\npub async fn g() {{}}");
-        assert_eq!(count(super::cancel_safety, "net/src/a.rs", documented), 0);
-        assert_eq!(count(super::cancel_safety, "net/src/a.rs", &neighbour), 1);
-        assert_eq!(
-            count(
-                super::cancel_safety,
-                "net/src/a.rs",
-                "pub(crate) async fn f() {}"
-            ),
-            0
-        );
-        assert_eq!(
-            count(super::cancel_safety, "net/src/a.rs", "pub async fn f() {}"),
-            1
-        );
     }
 
     #[test]

@@ -24,6 +24,8 @@ enum Kind {
 }
 
 struct Block {
+    /// Where the code begins that tells what it is.
+    head: usize,
     open: usize,
     close: usize,
     kind: Kind,
@@ -94,6 +96,35 @@ impl Source {
             || name.starts_with("loom_")
     }
 
+    /// The type whose `impl`, or the trait whose block, is directly around the offset.
+    pub(crate) fn owner(&self, offset: usize) -> Option<&str> {
+        let head = self.head_around(offset)?;
+        if let Some(head) = head.strip_prefix("impl") {
+            let head = without_generics(head);
+            let (_, of) = head.split_once(" for ").unwrap_or(("", head));
+            return Some(name_at_start(of));
+        }
+        let (_, name) = head.split_once("trait ")?;
+        Some(name_at_start(name))
+    }
+
+    /// Whether the block of a public trait is directly around the offset.
+    pub(crate) fn in_public_trait(&self, offset: usize) -> bool {
+        let head = self.head_around(offset);
+        head.is_some_and(|head| head.starts_with("pub trait "))
+    }
+
+    /// What stands before the innermost block around the offset, without attributes.
+    fn head_around(&self, offset: usize) -> Option<&str> {
+        let block = self.around(offset).max_by_key(|block| block.open)?;
+        let mut head = self.code[block.head..block.open].trim();
+        while head.starts_with("#[") {
+            let end = head.find("]\n").or_else(|| head.find("] "))?;
+            head = head[end + 1..].trim_start();
+        }
+        Some(head)
+    }
+
     fn around(&self, offset: usize) -> impl Iterator<Item = &Block> {
         self.blocks
             .iter()
@@ -110,6 +141,31 @@ pub(crate) fn words(code: &str, word: &str) -> Vec<usize> {
         .filter(|&at| at == 0 || !part_of_name(bytes.get(at - 1)))
         .filter(|&at| !part_of_name(bytes.get(at + word.len())))
         .collect()
+}
+
+/// The code after the generics that it begins with, if it does.
+fn without_generics(code: &str) -> &str {
+    if !code.starts_with('<') {
+        return code.trim_start();
+    }
+    let mut depth = 0_usize;
+    for (at, byte) in code.bytes().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if !code[..at].ends_with('-') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return code[at + 1..].trim_start();
+        }
+    }
+    ""
+}
+
+/// The name that the code begins with; a macro's variable keeps its sign.
+pub(crate) fn name_at_start(code: &str) -> &str {
+    let end = code.bytes().position(|byte| !is_name(byte) && byte != b'$');
+    &code[..end.unwrap_or(code.len())]
 }
 
 /// Whether a byte can be part of a name.
@@ -228,7 +284,7 @@ fn blocks(code: &str) -> Vec<Block> {
             b'(' | b'[' => nesting += 1,
             b')' | b']' => nesting = nesting.saturating_sub(1),
             b'{' => {
-                open.push((block(&code[head..at], at), nesting));
+                open.push((block(code, head, at), nesting));
                 (head, nesting) = (at + 1, 0);
             }
             b'}' => {
@@ -247,7 +303,8 @@ fn blocks(code: &str) -> Vec<Block> {
     found
 }
 
-fn block(head: &str, open: usize) -> Block {
+fn block(code: &str, start: usize, open: usize) -> Block {
+    let head = &code[start..open];
     let names = |keyword: &str| {
         words(head, keyword).iter().any(|at| {
             let rest = head[at + keyword.len()..].trim_start();
@@ -263,6 +320,7 @@ fn block(head: &str, open: usize) -> Block {
     let test =
         kind != Kind::Other && !negated && head.contains('#') && !words(head, "test").is_empty();
     Block {
+        head: start,
         open,
         close: usize::MAX,
         kind,

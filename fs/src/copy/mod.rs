@@ -318,7 +318,8 @@ impl Copier {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: jobs under way go on. [`stop`](Self::stop) it instead, and await its end.
+    /// Not cancel safe: once it has begun, the copy goes on, and nobody is told when it is done.
+    /// [`stop`](Self::stop) it instead, and await its end.
     pub async fn copy(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) {
         let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
         let shared = Arc::clone(&self.shared);

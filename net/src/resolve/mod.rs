@@ -59,8 +59,11 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Resolved>>>>;
 
 /// Looks names up. [`set_resolver`] puts one in the place of the system's.
 pub trait Resolver {
-    /// The addresses of `host`, a name without a port. The future is dropped when nobody waits for
-    /// it any more.
+    /// The addresses of `host`, a name without a port.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when nobody waits for it any more. The next who asks begins anew.
     fn resolve(&self, host: &str) -> Resolving;
 }
 

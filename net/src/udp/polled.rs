@@ -19,6 +19,10 @@ impl UdpSocket {
     ///
     /// As [`recv`](Self::recv).
     ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a datagram that nobody polls for stays with the socket.
+    ///
     /// # Kernel
     ///
     /// `recvmsg(2)`, and `IORING_OP_POLL_ADD` where it would block; while a multishot receive is
@@ -36,6 +40,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`poll_recv_msg`](Self::poll_recv_msg).
     pub fn poll_recv_from(
         &self,
         cx: &mut Context<'_>,
@@ -83,6 +91,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// The driver's, as when it has been shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it takes nothing.
     ///
     /// # Kernel
     ///

@@ -18,6 +18,10 @@ use crate::time::{self, sleep_until};
 ///
 /// Outside a runtime.
 ///
+/// # Cancel safety
+///
+/// Dropping the handle changes nothing: the call is made.
+///
 /// # Examples
 ///
 /// ```

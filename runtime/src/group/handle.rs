@@ -56,6 +56,10 @@ impl<T> JoinHandle<T> {
     ///
     /// Outside a runtime.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the handle changes nothing: the call is made.
+    ///
     /// # Examples
     ///
     /// ```

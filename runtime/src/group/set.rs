@@ -117,6 +117,10 @@ impl<T> TaskSet<T> {
     }
 
     /// Polls for the next task to end. See [`join_next`](Self::join_next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no output is lost.
     pub fn poll_join_next(
         &mut self,
         cx: &mut Context<'_>,

@@ -286,6 +286,10 @@ impl<E> TaskGroup<E> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the handle changes nothing: the child is the group's.
     #[track_caller]
     pub fn spawn<T, F>(&self, future: F) -> Child<T>
     where
@@ -304,6 +308,10 @@ impl<E> TaskGroup<E> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`](Self::spawn).
     #[track_caller]
     pub fn spawn_named<T, F>(&self, name: &str, future: F) -> Child<T>
     where
@@ -322,6 +330,10 @@ impl<E> TaskGroup<E> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`](Self::spawn).
     #[track_caller]
     pub fn spawn_infallible<T, F>(&self, future: F) -> Child<T>
     where

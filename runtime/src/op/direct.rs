@@ -27,6 +27,10 @@ impl Direct {
     /// # Errors
     ///
     /// `WouldBlock` where nothing is there; else the connection's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: bytes are taken in the poll that says so.
     pub fn poll_recv(
         &self,
         socket: &Shared<Socket>,

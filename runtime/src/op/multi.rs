@@ -74,6 +74,10 @@ impl<T: MultiCode> Multi<T> {
     /// # Panics
     ///
     /// If polled after its last answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what comes meanwhile is kept for the next poll.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<T::Item, T::Output>> {
         if let Some(payload) = self.idle.take()
             && let Err(output) = self.arm(*payload, cx)

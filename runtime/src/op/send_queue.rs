@@ -85,6 +85,10 @@ impl SendQueue {
     }
 
     /// Ready once the turn is the ticket's; the ticket is void then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the place in the queue is the ticket's, not the future's.
     pub fn poll_turn(&self, ticket: SendTicket, cx: &Context<'_>) -> Poll<()> {
         let rest = self.rest();
         let mut waiting = rest.waiting.borrow_mut();
@@ -159,6 +163,10 @@ impl SendQueue {
     }
 
     /// Ready while nobody sends, nor waits to.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it takes nothing.
     #[inline]
     pub fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         if self.held.get() {

@@ -154,6 +154,10 @@ impl PipeReader {
     /// # Errors
     ///
     /// The system's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it takes nothing.
     pub fn poll_readable(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         if self.readable.is_none() {
             self.readable = Some(wait_for(&self.file, Interest::Readable)?);

@@ -79,6 +79,10 @@ impl Handle {
     /// Has the shard make a future and run it as a task. The future itself need not be `Send`.
     ///
     /// The handle says "cancelled" if the shard ends first. Dropping it detaches the task.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the handle detaches the task, which goes on.
     #[track_caller]
     pub fn spawn<M, F>(&self, make: M) -> RemoteJoinHandle<F::Output>
     where

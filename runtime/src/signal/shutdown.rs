@@ -293,6 +293,10 @@ pub struct Guard {
 
 impl Guard {
     /// Waits until everybody is asked to end; see [`Shutdown::asked`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a request stays.
     pub fn asked(&self) -> Asked {
         self.shutdown.asked()
     }

@@ -87,6 +87,11 @@ impl SignalKind {
 /// `SIGILL`) and for numbers that are no signal's; else the system's, where there is no room for
 /// the handler's descriptors or its thread.
 ///
+/// # Cancel safety
+///
+/// Cancel safe: a signal that comes while nobody awaits [`recv`](Signal::recv) is kept for the
+/// next.
+///
 /// # Examples
 ///
 /// ```

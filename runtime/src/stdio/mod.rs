@@ -119,6 +119,10 @@ impl Stdin {
 
     /// The lines of the input, as a stream.
     ///
+    /// # Cancel safety
+    ///
+    /// As [`next_line`](Lines::next_line).
+    ///
     /// # Examples
     ///
     /// ```no_run

@@ -45,6 +45,10 @@ impl Stream for IntervalStream {
 impl Interval {
     /// The ticks as a stream.
     ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no tick is lost.
+    ///
     /// # Examples
     ///
     /// ```
@@ -68,6 +72,10 @@ impl Interval {
 /// # Panics
 ///
 /// If `period` is zero, or outside a runtime.
+///
+/// # Cancel safety
+///
+/// Cancel safe: no tick is lost.
 ///
 /// # Examples
 ///

@@ -91,6 +91,10 @@ impl<T> JoinHandle<T> {
     }
 
     /// Polls for the end of the task, without taking its output.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the output stays in the handle.
     pub fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_finished() {
             return Poll::Ready(());

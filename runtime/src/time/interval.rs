@@ -47,6 +47,10 @@ impl Interval {
     }
 
     /// Polls for the next tick.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no tick is lost.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
         let planned = self.sleep.deadline_ns();

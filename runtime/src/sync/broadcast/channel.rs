@@ -184,6 +184,10 @@ impl<T: Clone, K: Kind> Receiver<T, K> {
     }
 
     /// [`recv`](Self::recv), as a step of somebody's own future.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: a value is taken in the poll that returns it.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
         let Self {
             channel,

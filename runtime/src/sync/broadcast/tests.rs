@@ -127,6 +127,30 @@ both_kinds! {
     }
 
     #[test]
+    fn a_dropped_receive_has_taken_nothing<K>() {
+        let (sender, mut receiver) = channel::<_, K>(4);
+        let task = Task::new();
+        {
+            let mut receive = receiver.recv();
+            assert!(task.poll(&mut receive).is_pending());
+            sender.send(1).expect("a receiver");
+        }
+        assert_eq!((task.wakes(), task.wakers()), (1, 0));
+        assert_eq!(task.now(receiver.recv()), Ok(1));
+    }
+
+    #[test]
+    fn a_wait_for_the_close_that_is_dropped_leaves_no_place<K>() {
+        let (sender, receiver) = channel::<u8, K>(4);
+        let task = Task::new();
+        assert!(task.poll(&mut sender.closed()).is_pending());
+        assert_eq!(task.wakers(), 0);
+        drop(receiver);
+        assert_eq!(task.wakes(), 0);
+        task.now(sender.closed());
+    }
+
+    #[test]
     fn a_sender_learns_that_nobody_listens<K>() {
         let (sender, receiver) = channel::<_, K>(1);
         let task = Task::new();

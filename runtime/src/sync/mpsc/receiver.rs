@@ -41,6 +41,10 @@ impl<T, K: Kind> Receiver<T, K> {
     }
 
     /// [`recv`](Self::recv), as a step of somebody's own future.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: a value is taken in the poll that returns it.
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         if self.streak.gives_way(cx) {

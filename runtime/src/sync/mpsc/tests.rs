@@ -92,6 +92,17 @@ both_kinds! {
     }
 
     #[test]
+    fn a_wait_for_the_close_that_is_dropped_leaves_no_place<K>() {
+        let (sender, receiver) = bounded::<u8, K>(4);
+        let task = Task::new();
+        assert!(task.poll(&mut sender.closed()).is_pending());
+        assert_eq!(task.wakers(), 0);
+        drop(receiver);
+        assert_eq!(task.wakes(), 0);
+        task.now(sender.closed());
+    }
+
+    #[test]
     fn a_dropped_receive_has_taken_nothing<K>() {
         let (sender, mut receiver) = bounded::<_, K>(4);
         let task = Task::new();

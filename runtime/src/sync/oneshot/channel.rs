@@ -95,6 +95,10 @@ impl<T, K: Kind> Sender<T, K> {
     }
 
     /// [`closed`](Self::closed), as a step of somebody's own future.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: it only looks.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         poll_cell::<K, _, _>(&self.channel, Wait::ChannelEnd, cx, |state, waker| {
             if state.closed {

@@ -25,6 +25,19 @@ both_kinds! {
     }
 
     #[test]
+    fn what_is_left_and_taken_up_again_has_lost_nothing<K>() {
+        let (mut sender, mut receiver) = channel::<_, K>();
+        let task = Task::new();
+        assert!(task.poll(&mut sender.closed()).is_pending());
+        {
+            let mut receive = &mut receiver;
+            assert!(task.poll(&mut receive).is_pending());
+            sender.send(5).expect("a receiver");
+        }
+        assert_eq!(task.now(&mut receiver), Ok(5));
+    }
+
+    #[test]
     fn a_sender_that_is_dropped_ends_the_wait<K>() {
         let (sender, mut receiver) = channel::<u8, K>();
         let task = Task::new();

@@ -130,6 +130,27 @@ both_kinds! {
     }
 
     #[test]
+    fn a_wait_that_is_dropped_has_seen_nothing<K>() {
+        let (sender, mut receiver) = channel::<_, K>(0);
+        let task = Task::new();
+        assert!(task.poll(&mut sender.closed()).is_pending());
+        {
+            let mut changed = receiver.changed();
+            assert!(task.poll(&mut changed).is_pending());
+            sender.send(1).expect("a receiver");
+        }
+        assert_eq!(task.now(receiver.changed()), Ok(()), "it counts as new");
+        {
+            let mut wait = receiver.wait_for(|value| *value == 3);
+            assert!(task.poll(&mut wait).is_pending());
+            sender.send(3).expect("a receiver");
+        }
+        assert_eq!(receiver.has_changed(), Ok(true));
+        assert_eq!(*task.now(receiver.wait_for(|value| *value == 3)).expect("open"), 3);
+        assert_eq!(task.wakers(), 0);
+    }
+
+    #[test]
     fn a_sender_learns_that_nobody_looks<K>() {
         let (sender, receiver) = channel::<_, K>(0);
         let task = Task::new();

@@ -1,0 +1,84 @@
+//! Operations that are given up: each leaves behind what `docs/cancel-safety.md` says, on every
+//! driver, and what it was made on is still good.
+//!
+//! A future is polled so many times, with a turn of the shard after each, and dropped: so it has
+//! not begun, or is under way, or is done and nobody has asked. Descriptors of the process are
+//! counted, so one test runs at a time.
+#![cfg(target_os = "linux")]
+
+mod given_up {
+    mod files;
+    mod messages;
+    mod streams;
+    mod waits;
+}
+mod support {
+    pub(crate) mod each;
+    pub(crate) mod fds;
+    pub(crate) mod pattern;
+    pub(crate) mod variants;
+}
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use annulet::{Context, spawn_blocking, yield_now};
+use support::fds::open_fds;
+
+/// How long anything may take that does not wait for us, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `test` on every variant of the drivers, one test at a time.
+fn on_each_variant(test: impl AsyncFn() -> io::Result<()>) {
+    let _alone = alone();
+    support::each::on_each_variant(async || {
+        let outcome = test().await;
+        outcome.unwrap_or_else(|error| panic!("{error}"));
+    });
+}
+
+/// Polls a future so many times, with a turn of the shard after each, and drops it. What it gave,
+/// if it came to that.
+async fn given_up<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        yield_now().await;
+    }
+    None
+}
+
+/// Waits until nothing of what was given up is under way: no slot is taken, and what was given to
+/// the pool has been run.
+async fn settled() {
+    let deadline = Instant::now() + PATIENCE;
+    while Context::current().driver().in_flight() > 0 {
+        assert!(Instant::now() < deadline, "slots are still taken");
+        yield_now().await;
+    }
+    for _ in 0..8 {
+        spawn_blocking(|| ()).await.expect("it runs");
+    }
+}
+
+/// Waits until the process has no more descriptors open than before.
+async fn fds_are_back_to(before: Option<usize>) {
+    let deadline = Instant::now() + PATIENCE;
+    while open_fds() > before {
+        let now = open_fds();
+        assert!(Instant::now() < deadline, "{before:?} before, {now:?} now");
+        yield_now().await;
+    }
+}
