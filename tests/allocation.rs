@@ -12,10 +12,12 @@ mod support {
 }
 
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, UdpSocket as StdSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
 use annulet::fs::File;
+use annulet::net::UdpSocket;
 use annulet::op::{Nop, Op};
 use annulet::sync::generic::mpsc;
 use annulet::sync::generic::{CancellationToken, Event, Mutex, Notify, RwLock, Semaphore};
@@ -103,6 +105,17 @@ async fn sockets(counts: &mut Counts) {
         peer.read_exact(&mut space).expect("what was sent");
     };
     counts.count("write_all of the same buffer", send).await;
+    let mut bufs = Some(vec![vec![7; 32], vec![7; 32]]);
+    let send = async || {
+        let taken = bufs.take().expect("given back");
+        let ((), taken) = stream.write_all_vectored(taken).await.expect("sent");
+        bufs = Some(taken);
+        let mut space = [0; 64];
+        peer.read_exact(&mut space).expect("what was sent");
+    };
+    counts
+        .count("write_all_vectored of two buffers", send)
+        .await;
     let (mut peer, stream) = adopted();
     let recv = async || {
         peer.write_all(&[7; 64]).expect("room");
@@ -142,6 +155,23 @@ async fn both<T>(first: impl Future<Output = T>, second: impl Future<Output = ()
     })
     .await;
     answer.expect("it has answered")
+}
+
+/// Datagrams to an address that is named each time.
+async fn datagrams(counts: &mut Counts) {
+    let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("bound");
+    let far = StdSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+    let to = far.local_addr().expect("bound");
+    let mut buf = Some(vec![7; 64]);
+    let send = async || {
+        let taken = buf.take().expect("given back");
+        let (_, taken) = near.send_to(taken, to).await.expect("sent");
+        buf = Some(taken);
+        far.recv(&mut [0; 64]).expect("what was sent");
+    };
+    counts.count("send_to", send).await;
 }
 
 async fn files(counts: &mut Counts) {
@@ -356,6 +386,9 @@ fn allowed(kind: DriverKind, name: &str) -> u64 {
         (_, "spawn_blocking") => 310,
         // The child's node.
         (_, "a wait that is given up, and a child" | "the same, shared") => 100,
+        // The list of the parts; and where to.
+        (_, "write_all_vectored of two buffers") => 100,
+        (_, "send_to") => 200,
         // What the receivers share of a value; and what the two ends share.
         (_, "broadcast" | "oneshot") => 100,
         // Files are the pool's: a job, what reports it, its place, and what tells of a refusal.
@@ -372,6 +405,7 @@ fn the_warm_path_allocates_nothing() {
         let mut counts = Counts::default();
         runtime.block_on(async {
             sockets(&mut counts).await;
+            datagrams(&mut counts).await;
             files(&mut counts).await;
             tasks(&mut counts).await;
             locks::<Local>(&mut counts, LOCAL_LOCKS).await;

@@ -19,7 +19,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use annulet::net::{TcpStream, ZeroCopy};
-use annulet::op::{Op, SendZc, Shared};
+use annulet::op::{Op, Send, SendZc, Shared};
 use annulet::{BlockingHandle, Builder, Code, Context, spawn_blocking};
 use socket2::{SockRef, Socket};
 use support::pattern::pattern;
@@ -135,7 +135,7 @@ fn the_kernel_says_that_loopback_copied() {
         let driver = Context::current().driver().clone();
         near.set_nonblocking(driver.attempts(Code::SendZc))?;
         let socket = Shared::new(&driver, Socket::from(near));
-        let send = SendZc::all(&socket, pattern(1, 20_000), 0);
+        let send = SendZc::new(Send::all(&socket, pattern(1, 20_000), 0));
         let (sent, buf) = Op::new(&driver, send).await?;
         assert_eq!(sent.copied, can_send_in_place());
         let mut got = vec![0; sent.bytes];

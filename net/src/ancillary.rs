@@ -16,9 +16,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use annulet_runtime::Interest;
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt};
 use annulet_runtime::op::{
-    Attach, Credentials, LOCAL_CONTROL_BYTES, Meta, Op, Ready, SendMsg, Shared, Whole, recv_msg_now,
+    Attach, Credentials, LOCAL_CONTROL_BYTES, Meta, Op, Ready, Shared, recv_msg_now,
 };
 use socket2::Socket;
+
+use crate::datagram::{alone, send_msg};
 
 /// What a receive with descriptors has got.
 #[derive(Debug)]
@@ -81,10 +83,7 @@ pub(crate) async fn send_with_fds<B: IoBuf>(
         Ok(attach) => attach,
         Err(error) => return Err(BufError::new(error, buf, 0)),
     };
-    let unwrap = |failed: BufError<Whole<B>>| failed.map(|Whole(buf)| buf);
-    let send = SendMsg::new(socket, Whole(buf), attach).map_err(unwrap)?;
-    let (sent, Whole(buf)) = Op::new(socket.driver(), send).await.map_err(unwrap)?;
-    Ok((sent, buf))
+    alone(send_msg(socket, [buf], attach).await)
 }
 
 /// Receives what is next on a stream, with its descriptors.

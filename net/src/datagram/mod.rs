@@ -19,10 +19,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use annulet_runtime::buf::{BufError, BufResult, IoBufMut, IoBufMutExt};
+use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, IoBufs};
 use annulet_runtime::op::{
-    Attach, Datagram, Gather, Meta, Multi, Op, Ready, RecvMsg, RecvMsgLease, RecvMsgMulti, SendMsg,
-    Shared, Strays, is_cancelled, lacks_buffers, recv_msg_now, send_msg_now,
+    Attach, Datagram, Meta, Multi, Op, Ready, RecvMsg, RecvMsgLease, RecvMsgMulti, SendMsg, Shared,
+    Strays, is_cancelled, lacks_buffers, recv_msg_now, send_msg_now,
 };
 use annulet_runtime::{Code, Driver, Interest};
 use socket2::Socket;
@@ -335,19 +335,32 @@ impl MessageSocket {
         Ok(Op::new(self.socket.driver(), ready))
     }
 
-    /// Sends one message.
-    pub(crate) async fn send_msg<G: Gather>(
-        &self,
-        bytes: G,
-        attach: Attach,
-    ) -> BufResult<usize, G> {
-        let send = SendMsg::new(&self.socket, bytes, attach)?;
-        Op::new(self.socket.driver(), send).await
+    /// Sends one message from one buffer.
+    pub(crate) async fn send_msg<B: IoBuf>(&self, buf: B, attach: Attach) -> BufResult<usize, B> {
+        alone(send_msg(&self.socket, [buf], attach).await)
     }
 
     /// Sends borrowed bytes, if there is room at once.
     pub(crate) fn try_send_msg(&self, bytes: &[u8], attach: Attach) -> io::Result<usize> {
         send_msg_now(&self.socket, bytes, attach)
+    }
+}
+
+/// Sends one message.
+pub(crate) async fn send_msg<V: IoBufs>(
+    socket: &Shared<Socket>,
+    bufs: V,
+    attach: Attach,
+) -> BufResult<usize, V> {
+    let send = SendMsg::new(socket, bufs, attach)?;
+    Op::new(socket.driver(), send).await
+}
+
+/// An answer about the only buffer of a message.
+pub(crate) fn alone<T, B>(answer: BufResult<T, [B; 1]>) -> BufResult<T, B> {
+    match answer {
+        Ok((value, [buf])) => Ok((value, buf)),
+        Err(failed) => Err(failed.map(|[buf]| buf)),
     }
 }
 

@@ -73,20 +73,23 @@ impl<B: IoBuf> Unpin for Bytes<B> {}
 
 impl<B: IoBuf> Bytes<B> {
     #[cold]
-    fn in_place(stream: &ByteStream, buf: B, from: usize) -> Self {
-        let send = SendZc::all(&stream.socket, buf, from).in_turn(&stream.sender.queue);
-        Self::InPlace(Op::new(stream.socket.driver(), send), from)
+    fn in_place(stream: &ByteStream, send: Send<B>, from: usize) -> Self {
+        Self::InPlace(Op::new(stream.socket.driver(), SendZc::new(send)), from)
     }
 
     #[inline]
-    fn copied(stream: &ByteStream, buf: B, from: usize, whole: bool) -> Self {
+    fn copied(stream: &ByteStream, send: Send<B>) -> Self {
+        Self::Copied(Op::new(stream.socket.driver(), send))
+    }
+
+    #[inline]
+    fn send(stream: &ByteStream, buf: B, from: usize, whole: bool) -> Send<B> {
         let send = if whole {
             Send::all(&stream.socket, buf, from)
         } else {
             Send::new(&stream.socket, buf, from)
         };
-        let send = send.in_turn(&stream.sender.queue);
-        Self::Copied(Op::new(stream.socket.driver(), send))
+        send.in_turn(&stream.sender.queue)
     }
 }
 
@@ -96,10 +99,11 @@ impl<B: IoBuf> Sending for Bytes<B> {
     #[inline]
     fn new(stream: &ByteStream, buf: B, from: usize, whole: bool) -> Self {
         let left = buf.bytes_init() - from;
+        let send = Self::send(stream, buf, from, whole);
         if whole && left >= stream.sender.zero_copy_from.get() {
-            return Self::in_place(stream, buf, from);
+            return Self::in_place(stream, send, from);
         }
-        Self::copied(stream, buf, from, whole)
+        Self::copied(stream, send)
     }
 
     #[inline]
@@ -120,7 +124,8 @@ impl<B: IoBuf> Sending for Bytes<B> {
                         return Poll::Ready(Ok((sent.bytes, buf)));
                     }
                     Err(failed) if stream.sender.is_refused(&failed.error) => {
-                        *self = Self::copied(stream, failed.buf, *from, true);
+                        let send = Self::send(stream, failed.buf, *from, true);
+                        *self = Self::copied(stream, send);
                     }
                     Err(failed) => return Poll::Ready(Err(failed)),
                 },

@@ -5,12 +5,12 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut};
-use annulet_runtime::op::{Attach, Connect, Datagram, Meta, Op, Send, UDP_CONTROL_BYTES, Whole};
+use annulet_runtime::op::{Attach, Connect, Datagram, Meta, Op, Send, UDP_CONTROL_BYTES};
 use annulet_runtime::{Code, Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::addr::{ToAddrs, lookup};
-use crate::datagram::MessageSocket;
+use crate::datagram::{MessageSocket, send_msg};
 
 /// A UDP socket of this shard.
 ///
@@ -209,7 +209,7 @@ impl UdpSocket {
             to: Some(to.into()),
             ..Attach::default()
         };
-        unwrapped(self.0.send_msg(Whole(buf), attach).await)
+        self.0.send_msg(buf, attach).await
     }
 
     /// Sends one datagram made of several buffers, in order; `to` is `None` on a connected socket.
@@ -234,7 +234,7 @@ impl UdpSocket {
             to: to.map(SockAddr::from),
             ..Attach::default()
         };
-        self.0.send_msg(bufs, attach).await
+        send_msg(&self.0.socket, bufs, attach).await
     }
 
     /// Receives the next datagram into a buffer of the shard's, with its sender and whatever else
@@ -386,13 +386,6 @@ fn internet(address: &SockAddr) -> io::Result<SocketAddr> {
     address
         .as_socket()
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-pub(super) fn unwrapped<T, B>(answer: BufResult<T, Whole<B>>) -> BufResult<T, B> {
-    match answer {
-        Ok((value, Whole(buf))) => Ok((value, buf)),
-        Err(failed) => Err(failed.map(|Whole(buf)| buf)),
-    }
 }
 
 fn with_source<B>(answer: BufResult<(usize, Meta), B>) -> BufResult<(usize, SocketAddr), B> {

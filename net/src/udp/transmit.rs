@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf};
-use annulet_runtime::op::{Attach, Op, SendMsg, Whole};
+use annulet_runtime::op::{Attach, Op, SendMsg};
 
-use super::socket::{UdpSocket, unwrapped};
+use super::socket::UdpSocket;
+use crate::datagram::alone;
 
 /// What [`UdpSocket::send_msg`] sends, and how.
 ///
@@ -124,7 +125,7 @@ impl UdpSocket {
     /// writable. Segments need Linux 4.18.
     pub async fn send_msg<B: IoBuf>(&self, transmit: Transmit<B>) -> BufResult<usize, B> {
         let (contents, attach) = transmit.apart();
-        unwrapped(self.0.send_msg(Whole(contents), attach).await)
+        self.0.send_msg(contents, attach).await
     }
 
     /// Sends several at once, and says of each how it went, in the same order.
@@ -150,9 +151,9 @@ impl UdpSocket {
             .into_iter()
             .map(|transmit| {
                 let (contents, attach) = transmit.apart();
-                match SendMsg::new(socket, Whole(contents), attach) {
+                match SendMsg::new(socket, [contents], attach) {
                     Ok(send) => Sending::Open(Op::new(socket.driver(), send)),
-                    Err(failed) => Sending::Done(unwrapped(Err(failed))),
+                    Err(failed) => Sending::Done(alone(Err(failed))),
                 }
             })
             .collect();
@@ -161,7 +162,7 @@ impl UdpSocket {
             for send in &mut sends {
                 if let Sending::Open(op) = send {
                     match Pin::new(op).poll(cx) {
-                        Poll::Ready(answer) => *send = Sending::Done(unwrapped(answer)),
+                        Poll::Ready(answer) => *send = Sending::Done(alone(answer)),
                         Poll::Pending => open = true,
                     }
                 }
@@ -175,7 +176,7 @@ impl UdpSocket {
 
 /// One send of several.
 enum Sending<B: IoBuf> {
-    Open(Op<SendMsg<Whole<B>>>),
+    Open(Op<SendMsg<[B; 1]>>),
     Done(Result<(usize, B), BufError<B>>),
 }
 

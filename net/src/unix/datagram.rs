@@ -7,7 +7,7 @@ use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut};
-use annulet_runtime::op::{Attach, LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, Whole, set_report};
+use annulet_runtime::op::{Attach, LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, set_report};
 use annulet_runtime::{Context, Driver};
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -197,7 +197,7 @@ impl UnixDatagram {
     /// writable.
     pub async fn send_to<B: IoBuf>(&self, buf: B, path: impl AsRef<Path>) -> BufResult<usize, B> {
         match SockAddr::unix(path) {
-            Ok(to) => self.send_attached(buf, to_only(to)).await,
+            Ok(to) => self.0.send_msg(buf, to_only(to)).await,
             Err(error) => Err(BufError::new(error, buf, 0)),
         }
     }
@@ -217,7 +217,7 @@ impl UnixDatagram {
     /// As [`send_to`](Self::send_to).
     pub async fn send_to_addr<B: IoBuf>(&self, buf: B, to: &SocketAddr) -> BufResult<usize, B> {
         match to_system(to) {
-            Ok(to) => self.send_attached(buf, to_only(to)).await,
+            Ok(to) => self.0.send_msg(buf, to_only(to)).await,
             Err(error) => Err(BufError::new(error, buf, 0)),
         }
     }
@@ -243,15 +243,8 @@ impl UnixDatagram {
         fds: &[BorrowedFd<'_>],
     ) -> BufResult<usize, B> {
         match attach(fds) {
-            Ok(attach) => self.send_attached(buf, attach).await,
+            Ok(attach) => self.0.send_msg(buf, attach).await,
             Err(error) => Err(BufError::new(error, buf, 0)),
-        }
-    }
-
-    async fn send_attached<B: IoBuf>(&self, buf: B, attach: Attach) -> BufResult<usize, B> {
-        match self.0.send_msg(Whole(buf), attach).await {
-            Ok((sent, Whole(buf))) => Ok((sent, buf)),
-            Err(failed) => Err(failed.map(|Whole(buf)| buf)),
         }
     }
 

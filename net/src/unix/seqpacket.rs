@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut};
-use annulet_runtime::op::{LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, Whole, set_report};
+use annulet_runtime::op::{LOCAL_CONTROL_BYTES, Meta, Op, Report, Send, set_report};
 use annulet_runtime::time::sleep;
 use annulet_runtime::{Context, Driver};
 use socket2::{Domain, Socket, Type};
@@ -202,10 +202,7 @@ impl UnixSeqpacket {
             Ok(attach) => attach,
             Err(error) => return Err(BufError::new(error, buf, 0)),
         };
-        match self.0.send_msg(Whole(buf), attach).await {
-            Ok((sent, Whole(buf))) => Ok((sent, buf)),
-            Err(failed) => Err(failed.map(|Whole(buf)| buf)),
-        }
+        self.0.send_msg(buf, attach).await
     }
 
     /// Receives the next message into `buf` and sets its length: `None` at the end of the

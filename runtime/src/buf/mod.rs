@@ -32,7 +32,7 @@ pub(crate) use provided::Provided;
 pub use result::{BufError, BufResult};
 pub use slice::Slice;
 pub use vectored::IoBufs;
-pub(crate) use vectored::parts_from;
+pub(crate) use vectored::{PARTS_MAX, parts_from};
 
 /// Memory that an operation may read.
 ///

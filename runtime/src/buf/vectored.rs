@@ -19,7 +19,7 @@ pub(crate) const PARTS_MAX: usize = 1024;
 /// ```
 pub trait IoBufs: sealed::Sealed + 'static {
     /// Shows the initialised bytes of each, in order.
-    fn for_each(&self, show: &mut dyn FnMut(&[u8]));
+    fn for_each<'a>(&'a self, show: &mut dyn FnMut(&'a [u8]));
 
     /// How many bytes are initialised, over all of them.
     fn bytes_init(&self) -> usize {
@@ -36,14 +36,19 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Shows at most [`PARTS_MAX`] parts of what follows byte `from`, none of them empty.
-pub(crate) fn parts_from(bufs: &dyn IoBufs, from: usize, show: &mut dyn FnMut(&[u8])) {
+/// Shows at most `most` parts of what follows byte `from`, none of them empty.
+pub(crate) fn parts_from<'a>(
+    bufs: &'a dyn IoBufs,
+    from: usize,
+    most: usize,
+    show: &mut dyn FnMut(&'a [u8]),
+) {
     let (mut skip, mut count) = (from, 0);
     bufs.for_each(&mut |part| {
         let skipped = skip.min(part.len());
         skip -= skipped;
         let rest = &part[skipped..];
-        if !rest.is_empty() && count < PARTS_MAX {
+        if !rest.is_empty() && count < most {
             count += 1;
             show(rest);
         }
@@ -53,7 +58,7 @@ pub(crate) fn parts_from(bufs: &dyn IoBufs, from: usize, show: &mut dyn FnMut(&[
 impl<B: IoBuf> sealed::Sealed for Vec<B> {}
 
 impl<B: IoBuf> IoBufs for Vec<B> {
-    fn for_each(&self, show: &mut dyn FnMut(&[u8])) {
+    fn for_each<'a>(&'a self, show: &mut dyn FnMut(&'a [u8])) {
         for buf in self {
             show(buf.as_init());
         }
@@ -63,7 +68,7 @@ impl<B: IoBuf> IoBufs for Vec<B> {
 impl<B: IoBuf, const N: usize> sealed::Sealed for [B; N] {}
 
 impl<B: IoBuf, const N: usize> IoBufs for [B; N] {
-    fn for_each(&self, show: &mut dyn FnMut(&[u8])) {
+    fn for_each<'a>(&'a self, show: &mut dyn FnMut(&'a [u8])) {
         for buf in self {
             show(buf.as_init());
         }
@@ -75,7 +80,7 @@ macro_rules! tuples {
         impl<$($Buf: IoBuf),+> sealed::Sealed for ($($Buf,)+) {}
 
         impl<$($Buf: IoBuf),+> IoBufs for ($($Buf,)+) {
-            fn for_each(&self, show: &mut dyn FnMut(&[u8])) {
+            fn for_each<'a>(&'a self, show: &mut dyn FnMut(&'a [u8])) {
                 $(show(self.$place.as_init());)+
             }
         }
@@ -94,7 +99,7 @@ mod tests {
 
     fn from(bufs: &dyn IoBufs, from: usize) -> Vec<Vec<u8>> {
         let mut parts = Vec::new();
-        parts_from(bufs, from, &mut |part| parts.push(part.to_vec()));
+        parts_from(bufs, from, PARTS_MAX, &mut |part| parts.push(part.to_vec()));
         parts
     }
 

@@ -45,7 +45,6 @@ mod recv_msg_multi;
 mod send;
 mod send_msg;
 mod send_queue;
-mod send_vectored;
 mod send_zc;
 mod shared;
 #[cfg(target_os = "linux")]
@@ -74,9 +73,8 @@ pub use recv::{Recv, RecvMulti, Spill, lacks_buffers};
 pub use recv_msg::{RecvMsg, RecvMsgLease, recv_msg_now};
 pub use recv_msg_multi::RecvMsgMulti;
 pub use send::{Send, send_now};
-pub use send_msg::{Gather, SendMsg, Whole, send_msg_now};
+pub use send_msg::{Gathered, SendMsg, SendVectored, send_msg_now, send_vectored_now};
 pub use send_queue::{CutShort, SendQueue, SendTicket};
-pub use send_vectored::{SendVectored, send_vectored_now};
 pub use send_zc::{SendZc, SentZc};
 pub use shared::Shared;
 #[cfg(target_os = "linux")]

@@ -102,7 +102,7 @@ unsafe impl<B: IoBufMut> OpCode for RecvMsg<B> {
         self.strays.begin();
         let fd = io_uring::types::Fd(self.socket.as_raw_fd());
         let room = self.buf.bytes_total().min(crate::buf::REQUEST_BYTES_MAX);
-        let message = self.head.aim_at_one(self.buf.stable_mut_ptr(), room);
+        let message = self.head.aim(self.buf.stable_mut_ptr(), room);
         let peek = if self.peek { libc::MSG_PEEK } else { 0 };
         let flags = crate::sys::message::RECEIVE_FLAGS | peek;
         io_uring::opcode::RecvMsg::new(fd, message)

@@ -71,6 +71,16 @@ impl<B: IoBuf> Send<B> {
         self.queue = Some(Rc::clone(queue));
         self
     }
+
+    /// What the entry asks for: where to, which bytes, and how.
+    #[cfg(target_os = "linux")]
+    #[inline]
+    pub(super) fn asked(&self) -> (io_uring::types::Fd, &[u8], i32) {
+        use std::os::fd::AsRawFd;
+        let fd = io_uring::types::Fd(self.socket.as_raw_fd());
+        let whole = if self.all { libc::MSG_WAITALL } else { 0 };
+        (fd, &self.buf.as_init()[self.from..], FLAGS | whole)
+    }
 }
 
 /// Never raise SIGPIPE: the error says it.
@@ -100,16 +110,10 @@ unsafe impl<B: IoBuf> OpCode for Send<B> {
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
-        use std::os::fd::AsRawFd;
-        let fd = io_uring::types::Fd(self.socket.as_raw_fd());
-        let bytes = &self.buf.as_init()[self.from..];
+        let (fd, bytes, flags) = self.asked();
         let len = crate::buf::request_len(bytes.len());
         io_uring::opcode::Send::new(fd, bytes.as_ptr(), len)
-            .flags(if self.all {
-                FLAGS | libc::MSG_WAITALL
-            } else {
-                FLAGS
-            })
+            .flags(flags)
             .build()
             .into()
     }

@@ -11,23 +11,13 @@
 //!
 //! # Invariants
 //!
-//! 1. The entry names initialised bytes of the buffer, which is stable by the promise of [`IoBuf`],
-//!    owned by the payload, and not changed until the last completion, which is the notification
-//!    where one is announced.
-//! 2. `from` is at most the number of initialised bytes: [`SendZc::all`] has checked it.
-//! 3. The payload is a holder of the socket, so the descriptor in the entry stays open.
+//! 1. The entry names what that of the [`Send`] in the payload would, which is not changed until the
+//!    last completion: the notification, where one is announced.
 
 #![expect(unsafe_code, reason = "lends a buffer to the kernel")]
 
-use std::rc::Rc;
-
-use socket2::Socket;
-
-#[cfg(target_os = "linux")]
-use super::send::FLAGS;
-use super::send::send_now;
-use super::{Attempt, OpCode, Ready, SendQueue, Shared};
-use crate::buf::{BufError, BufResult, IoBuf};
+use super::{Attempt, OpCode, Ready, Send};
+use crate::buf::{BufResult, IoBuf};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Flow, Interest};
@@ -51,45 +41,20 @@ pub struct SentZc {
     pub copied: bool,
 }
 
-/// Sends the initialised bytes of a buffer from `from` on, read from where they are; may send
-/// fewer. Where the ring has no such thing, it sends plainly.
+/// A [`Send`] that is read from where it lies; may send fewer. Where the ring has no such thing, it
+/// sends plainly.
 #[derive(Debug)]
 pub struct SendZc<B> {
-    socket: Shared<Socket>,
-    buf: B,
-    from: usize,
-    queue: Option<Rc<SendQueue>>,
+    send: Send<B>,
     /// The first completion.
     sent: Option<Completion>,
 }
 
 impl<B: IoBuf> SendZc<B> {
-    /// Sends `buf` from byte `from` on.
-    ///
-    /// # Panics
-    ///
-    /// If `from` lies beyond the initialised bytes.
+    /// Sends what `send` would.
     #[must_use]
-    pub fn all(socket: &Shared<Socket>, buf: B, from: usize) -> Self {
-        assert!(
-            from <= buf.bytes_init(),
-            "send from byte {from} of {}",
-            buf.bytes_init()
-        );
-        Self {
-            socket: socket.clone(),
-            buf,
-            from,
-            queue: None,
-            sent: None,
-        }
-    }
-
-    /// As a part of what has the turn in `queue`, which gets the turn back if this is dropped.
-    #[must_use]
-    pub fn in_turn(mut self, queue: &Rc<SendQueue>) -> Self {
-        self.queue = Some(Rc::clone(queue));
-        self
+    pub fn new(send: Send<B>) -> Self {
+        Self { send, sent: None }
     }
 
     /// The completion with the result, and whether the last one says "copied".
@@ -105,7 +70,7 @@ impl<B: IoBuf> SendZc<B> {
     }
 }
 
-// SAFETY: the buffer's range is stable and owned by the payload, which also keeps the socket open,
+// SAFETY: the entry names what that of a `Send` does, which the payload keeps as long as one does,
 // and which stays in its slot until the notification.
 #[expect(private_interfaces, reason = "see the trait")]
 unsafe impl<B: IoBuf> OpCode for SendZc<B> {
@@ -113,44 +78,37 @@ unsafe impl<B: IoBuf> OpCode for SendZc<B> {
     const CODE: Code = Code::SendZc;
 
     fn source(&self) -> Option<RawSource> {
-        self.socket.watched()
+        self.send.source()
     }
 
     #[cfg(target_os = "linux")]
     fn entry(&mut self) -> Sqe {
-        use std::os::fd::AsRawFd;
-        let fd = io_uring::types::Fd(self.socket.as_raw_fd());
-        let bytes = &self.buf.as_init()[self.from..];
+        let (fd, bytes, flags) = self.send.asked();
         let len = crate::buf::request_len(bytes.len());
         io_uring::opcode::SendZc::new(fd, bytes.as_ptr(), len)
-            .flags(FLAGS | libc::MSG_WAITALL)
+            .flags(flags)
             .zc_flags(REPORT_USAGE)
             .build()
             .into()
     }
 
     fn attempt(&mut self) -> Attempt {
-        let sent = send_now(&self.socket, &self.buf.as_init()[self.from..]);
-        Attempt::of(sent, Interest::Writable)
+        self.send.attempt()
     }
 
     fn wait(&self, interest: Interest) -> Option<Ready> {
-        Ready::new(&self.socket, interest)
+        self.send.wait(interest)
     }
 
     fn complete(self, completion: Completion) -> BufResult<SentZc, B> {
         let (sent, copied) = self.outcome(completion);
-        match sent.into_io() {
-            Ok(bytes) => Ok((SentZc { bytes, copied }, self.buf)),
-            Err(error) => Err(BufError::new(error, self.buf, 0)),
-        }
+        let (bytes, buf) = self.send.complete(sent)?;
+        Ok((SentZc { bytes, copied }, buf))
     }
 
     fn orphan(self, completion: Completion) {
-        if let Some(queue) = &self.queue {
-            let (sent, _copied) = self.outcome(completion);
-            queue.answered(sent);
-        }
+        let (sent, _copied) = self.outcome(completion);
+        self.send.orphan(sent);
     }
 
     fn more(&mut self, completion: Completion) -> Flow {

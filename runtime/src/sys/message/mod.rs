@@ -31,14 +31,14 @@ use std::time::SystemTime;
 use socket2::SockAddr;
 
 pub(crate) use multi::{MultiHead, read_parts};
-#[cfg(unix)]
-pub(crate) use unix::Head;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::RECEIVE_FLAGS;
+#[cfg(unix)]
+pub(crate) use unix::{Head, Outgoing};
 #[cfg(windows)]
 use windows as fields;
 #[cfg(windows)]
-pub(crate) use windows::Head;
+pub(crate) use windows::{Head, Outgoing};
 
 /// Bytes for control messages that a receive of UDP needs at most: addresses, class, segment size
 /// and time.

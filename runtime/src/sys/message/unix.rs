@@ -2,9 +2,9 @@
 //!
 //! # Invariants
 //!
-//! 1. A `Head` is made in a box and stays there. The pointers in its `msghdr` lead to its own
-//!    fields or to the heap behind them; they are set anew before each call or entry, so a head
-//!    that has been moved with its box is sound.
+//! 1. The pointers in the `msghdr` of a `Head`, which is made in a box and stays there, lead to its
+//!    own fields or to the heap behind them, and those of an `Outgoing` to the heap behind it alone.
+//!    They are set anew before each call or entry, so what has been moved since the last is sound.
 //! 2. The ranges of bytes are the caller's: each function says for how long they must be valid.
 //! 3. What the kernel says about lengths is cut to the room it was given before it is believed.
 //! 4. Control messages received are decoded once: `take_meta` leaves none. What nobody decodes is
@@ -13,7 +13,7 @@
 #![expect(unsafe_code, reason = "system calls with memory behind pointers")]
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -36,20 +36,15 @@ pub(crate) const RECEIVE_FLAGS: c_int = libc::MSG_CMSG_CLOEXEC;
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 const RECEIVE_FLAGS: c_int = 0;
 
-/// What goes or comes with the bytes of a message.
+/// What comes with the bytes of a message.
 pub(crate) struct Head {
     message: libc::msghdr,
-    /// The only range, or the many.
-    one: libc::iovec,
-    many: Vec<libc::iovec>,
-    /// Who it goes to or came from.
+    range: libc::iovec,
+    /// Who it came from.
     name: SockAddrStorage,
-    name_bytes: libc::socklen_t,
-    /// Room for control messages, or those that go.
+    /// Room for control messages.
     control: Vec<u8>,
     received: bool,
-    /// Named in the control messages; closed when the kernel has taken them.
-    _fds: Vec<OwnedFd>,
 }
 
 impl fmt::Debug for Head {
@@ -73,84 +68,30 @@ pub(super) fn empty_message() -> libc::msghdr {
 impl Head {
     /// For a receive, with so much room for control messages.
     pub(crate) fn to_receive(control_bytes: usize) -> Box<Self> {
-        let name = SockAddrStorage::zeroed();
-        let name_bytes = name.size_of();
         Box::new(Self {
             message: empty_message(),
-            one: NO_RANGE,
-            many: Vec::new(),
-            name,
-            name_bytes,
+            range: NO_RANGE,
+            name: SockAddrStorage::zeroed(),
             control: vec![0; control_bytes],
             received: false,
-            _fds: Vec::new(),
         })
     }
 
-    /// For a send of this by `socket`.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` for what this system cannot send along.
-    pub(crate) fn to_send(attach: Attach, socket: &Socket) -> io::Result<Box<Self>> {
-        let control = if attach.is_plain() {
-            Vec::new()
-        } else {
-            fields::encode(&attach, is_v4(&attach, socket))?
-        };
-        let mut head = Self::to_receive(0);
-        head.control = control;
-        head.name_bytes = 0;
-        if let Some(to) = attach.to {
-            head.name_bytes = to.len();
-            head.name = to.as_storage();
-        }
-        head._fds = attach.fds;
-        Ok(head)
-    }
-
-    /// Points the message at these fields; the ranges are set already.
-    fn aim(&mut self, ranges: *mut libc::iovec, count: usize) -> *mut libc::msghdr {
-        let message = &mut self.message;
-        message.msg_name = ptr::null_mut();
-        message.msg_namelen = self.name_bytes;
-        if self.name_bytes > 0 {
-            message.msg_name = (&raw mut self.name).cast();
-        }
-        message.msg_iov = ranges;
-        set_count(message, count);
-        message.msg_control = ptr::null_mut();
-        set_control_bytes(message, self.control.len());
-        if !self.control.is_empty() {
-            message.msg_control = self.control.as_mut_ptr().cast();
-        }
-        message.msg_flags = 0;
-        &raw mut self.message
-    }
-
-    /// The message of a call or entry that moves the bytes of one range. Whoever uses the pointer
-    /// answers for the range and for this head being alive in its box.
-    pub(crate) fn aim_at_one(&mut self, start: *mut u8, len: usize) -> *mut libc::msghdr {
-        self.one = libc::iovec {
+    /// The message of a call or entry that fills this range. Whoever uses the pointer answers for
+    /// the range and for this head being alive in its box.
+    pub(crate) fn aim(&mut self, start: *mut u8, len: usize) -> *mut libc::msghdr {
+        self.range = libc::iovec {
             iov_base: start.cast(),
             iov_len: len,
         };
-        let ranges = &raw mut self.one;
-        self.aim(ranges, 1)
-    }
-
-    /// As [`aim_at_one`](Self::aim_at_one), of several ranges that are only read.
-    pub(crate) fn aim_at_many<'a>(
-        &mut self,
-        slices: impl Iterator<Item = &'a [u8]>,
-    ) -> *mut libc::msghdr {
-        self.many.clear();
-        self.many.extend(slices.map(|slice| libc::iovec {
-            iov_base: slice.as_ptr().cast_mut().cast(),
-            iov_len: slice.len(),
-        }));
-        let (ranges, count) = (self.many.as_mut_ptr(), self.many.len());
-        self.aim(ranges, count)
+        let message = &mut self.message;
+        message.msg_name = (&raw mut self.name).cast();
+        message.msg_namelen = self.name.size_of();
+        message.msg_iov = &raw mut self.range;
+        set_count(message, 1);
+        set_control(message, &mut self.control);
+        message.msg_flags = 0;
+        &raw mut self.message
     }
 
     /// Says that a receive into this head has succeeded.
@@ -169,7 +110,7 @@ impl Head {
         space: &mut [MaybeUninit<u8>],
         peek: bool,
     ) -> io::Result<usize> {
-        let message = self.aim_at_one(space.as_mut_ptr().cast(), space.len());
+        let message = self.aim(space.as_mut_ptr().cast(), space.len());
         let peek = if peek { libc::MSG_PEEK } else { 0 };
         let flags = RECEIVE_FLAGS | libc::MSG_DONTWAIT | peek;
         // SAFETY: the message leads to the head's own fields (Invariant 1) and to `space`, which is
@@ -178,20 +119,6 @@ impl Head {
         let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         self.received = true;
         Ok(received)
-    }
-
-    /// Sends a message, if there is room at once.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock` where there is none.
-    pub(crate) fn send(&mut self, socket: &Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let message = self.aim_at_many(slices.iter().map(|slice| &**slice));
-        let flags = SEND_FLAGS | libc::MSG_DONTWAIT;
-        // SAFETY: the message leads to the head's own fields (Invariant 1) and to the slices, which
-        // are borrowed for the call and only read.
-        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), message, flags) };
-        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 
     /// What came with the message. The second time there is nothing.
@@ -204,7 +131,7 @@ impl Head {
         meta.truncated = flags & libc::MSG_TRUNC != 0;
         meta.control_truncated = flags & libc::MSG_CTRUNC != 0;
         let named = self.message.msg_namelen;
-        if named > 0 && named <= self.name_bytes {
+        if named > 0 && named <= self.name.size_of() {
             let name = std::mem::replace(&mut self.name, SockAddrStorage::zeroed());
             // SAFETY: the kernel has written an address of so many bytes there, which is no more
             // than there is (Invariant 3).
@@ -223,6 +150,122 @@ impl Drop for Head {
     fn drop(&mut self) {
         // Closes descriptors that nobody has taken (Invariant 4).
         drop(self.take_meta());
+    }
+}
+
+/// What goes besides the bytes, and the list of their ranges.
+pub(crate) struct Outgoing {
+    message: libc::msghdr,
+    ranges: Vec<libc::iovec>,
+    attached: Option<Box<Attached>>,
+}
+
+/// What few sends have.
+struct Attached {
+    name: SockAddrStorage,
+    name_bytes: libc::socklen_t,
+    control: Vec<u8>,
+    /// Named in the control messages; closed when the kernel has taken them.
+    _fds: Vec<OwnedFd>,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("attached", &self.attached.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            message: empty_message(),
+            ranges: Vec::new(),
+            attached: None,
+        }
+    }
+}
+
+impl Outgoing {
+    /// With this, by `socket`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for what this system cannot send along.
+    pub(crate) fn with(attach: Attach, socket: &Socket) -> io::Result<Self> {
+        let mut outgoing = Self::default();
+        let is_plain = attach.is_plain();
+        if is_plain && attach.to.is_none() {
+            return Ok(outgoing);
+        }
+        let control = if is_plain {
+            Vec::new()
+        } else {
+            fields::encode(&attach, is_v4(&attach, socket))?
+        };
+        let (name, name_bytes) = match attach.to {
+            Some(to) => {
+                let bytes = to.len();
+                (to.as_storage(), bytes)
+            }
+            None => (SockAddrStorage::zeroed(), 0),
+        };
+        outgoing.attached = Some(Box::new(Attached {
+            name,
+            name_bytes,
+            control,
+            _fds: attach.fds,
+        }));
+        Ok(outgoing)
+    }
+
+    /// The message of a call or entry that sends the parts that `show` shows. Whoever uses the
+    /// pointer answers for the parts, and for this being alive and where it is.
+    pub(crate) fn aim<'a>(
+        &mut self,
+        show: impl FnOnce(&mut dyn FnMut(&'a [u8])),
+    ) -> *const libc::msghdr {
+        self.ranges.clear();
+        show(&mut |part| {
+            self.ranges.push(libc::iovec {
+                iov_base: part.as_ptr().cast_mut().cast(),
+                iov_len: part.len(),
+            });
+        });
+        if self.ranges.is_empty() {
+            // Some systems have no message without a range.
+            self.ranges.push(NO_RANGE);
+        }
+        let message = &mut self.message;
+        message.msg_iov = self.ranges.as_mut_ptr();
+        set_count(message, self.ranges.len());
+        if let Some(attached) = &mut self.attached {
+            if attached.name_bytes > 0 {
+                message.msg_name = (&raw mut attached.name).cast();
+                message.msg_namelen = attached.name_bytes;
+            }
+            set_control(message, &mut attached.control);
+        }
+        &raw const self.message
+    }
+
+    /// Sends the parts that `show` shows, if there is room at once.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` where there is none.
+    pub(crate) fn send<'a>(
+        &mut self,
+        socket: &Socket,
+        show: impl FnOnce(&mut dyn FnMut(&'a [u8])),
+    ) -> io::Result<usize> {
+        let message = self.aim(show);
+        let flags = SEND_FLAGS | libc::MSG_DONTWAIT;
+        // SAFETY: the message leads to the fields behind this (Invariant 1) and to the parts, which
+        // are borrowed for longer than the call and only read.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), message, flags) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 }
 
@@ -247,6 +290,14 @@ fn is_named(name: &SockAddr) -> bool {
 #[expect(clippy::useless_conversion, reason = "the field's type differs")]
 fn set_count(message: &mut libc::msghdr, count: usize) {
     message.msg_iovlen = count.try_into().expect("few ranges");
+}
+
+fn set_control(message: &mut libc::msghdr, control: &mut [u8]) {
+    message.msg_control = ptr::null_mut();
+    if !control.is_empty() {
+        message.msg_control = control.as_mut_ptr().cast();
+    }
+    set_control_bytes(message, control.len());
 }
 
 #[expect(clippy::useless_conversion, reason = "the field's type differs")]

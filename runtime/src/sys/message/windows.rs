@@ -10,35 +10,14 @@ use super::{Attach, Meta, Report, unsupported};
 /// `MSG_PEEK`.
 const PEEK: i32 = 2;
 
-/// What goes or comes with the bytes of a message.
-#[derive(Debug)]
-pub(crate) struct Head {
-    to: Option<SockAddr>,
-    meta: Meta,
-}
+/// What comes with the bytes of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Head(Meta);
 
 impl Head {
     /// For a receive.
     pub(crate) fn to_receive(_control_bytes: usize) -> Box<Self> {
-        Box::new(Self {
-            to: None,
-            meta: Meta::default(),
-        })
-    }
-
-    /// For a send of this.
-    pub(crate) fn to_send(attach: Attach, _socket: &Socket) -> io::Result<Box<Self>> {
-        if attach.segment_bytes.is_some()
-            || attach.traffic_class.is_some()
-            || attach.source.is_some()
-            || attach.interface.is_some()
-        {
-            return unsupported("send more along with a datagram than its address");
-        }
-        Ok(Box::new(Self {
-            to: attach.to,
-            meta: Meta::default(),
-        }))
+        Box::default()
     }
 
     /// Says that a receive into this head has succeeded: only a ring does.
@@ -55,24 +34,48 @@ impl Head {
         let flags = if peek { PEEK } else { 0 };
         match socket.recv_from_with_flags(space, flags) {
             Ok((received, source)) => {
-                self.meta.source = Some(source);
+                self.0.source = Some(source);
                 Ok(received)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Sends a message, if there is room at once.
-    pub(crate) fn send(&mut self, socket: &Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &self.to {
-            Some(to) => socket.send_to_vectored(slices, to),
-            None => socket.send_vectored(slices),
-        }
-    }
-
     /// What came with the message.
     pub(crate) fn take_meta(&mut self) -> Meta {
-        std::mem::take(&mut self.meta)
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// What goes besides the bytes: where to.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing(Option<SockAddr>);
+
+impl Outgoing {
+    /// With this.
+    pub(crate) fn with(attach: Attach, _socket: &Socket) -> io::Result<Self> {
+        if attach.segment_bytes.is_some()
+            || attach.traffic_class.is_some()
+            || attach.source.is_some()
+            || attach.interface.is_some()
+        {
+            return unsupported("send more along with a datagram than its address");
+        }
+        Ok(Self(attach.to))
+    }
+
+    /// Sends the parts that `show` shows, if there is room at once.
+    pub(crate) fn send<'a>(
+        &mut self,
+        socket: &Socket,
+        show: impl FnOnce(&mut dyn FnMut(&'a [u8])),
+    ) -> io::Result<usize> {
+        let mut parts = Vec::new();
+        show(&mut |part| parts.push(IoSlice::new(part)));
+        match &self.0 {
+            Some(to) => socket.send_to_vectored(&parts, to),
+            None => socket.send_vectored(&parts),
+        }
     }
 }
 

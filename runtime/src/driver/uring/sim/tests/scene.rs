@@ -204,7 +204,11 @@ impl Line {
                 let unknown = IfDropped::new(|| line.sent_unknown.set(true));
                 let place = line.sent.borrow().len() as u64;
                 let bytes = bytes_at(!line.name & 0xff_ffff, place, bytes);
-                let send = SendZc::all(&line.socket, Watched::of(&line.memory, &bytes), 0);
+                let send = SendZc::new(Send::all(
+                    &line.socket,
+                    Watched::of(&line.memory, &bytes),
+                    0,
+                ));
                 if let Ok((sent, buf)) = finish(Op::new(line.socket.driver(), send), stop).await {
                     if buf.as_init() != bytes {
                         line.memory.complain("a sent buffer changed".to_owned());

@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::support::{Rig, Task, Watched, fd, finish};
 use crate::buf::{BufResult, IoBuf};
 use crate::driver::uring::sim::{CancelAnswer, Faults};
-use crate::op::{CutShort, Op, SendQueue, SendZc, SentZc, Shared};
+use crate::op::{CutShort, Op, Send, SendQueue, SendZc, SentZc, Shared};
 
 type Socket = Shared<socket2::Socket>;
 
 const BYTES: &[u8] = b"sixteen and more bytes";
 
 fn send(rig: &Rig, socket: &Socket) -> Task<BufResult<SentZc, Watched>> {
-    let send = SendZc::all(socket, Watched::of(&rig.memory, BYTES), 0);
+    let send = SendZc::new(Send::all(socket, Watched::of(&rig.memory, BYTES), 0));
     let op = Op::new(&rig.driver, send);
     let mut task = Task::new("zero-copy send", |stop| finish(op, stop));
     assert!(task.run().is_none());
@@ -188,8 +188,8 @@ fn a_dropped_zero_copy_send_gives_its_turn_back_with_the_notification() {
     let queue = Rc::<SendQueue>::default();
     assert!(queue.try_take());
     rig.world.hold_notifications(true);
-    let send = SendZc::all(&socket, Watched::of(&rig.memory, BYTES), 0).in_turn(&queue);
-    let op = Op::new(&rig.driver, send);
+    let send = Send::all(&socket, Watched::of(&rig.memory, BYTES), 0).in_turn(&queue);
+    let op = Op::new(&rig.driver, SendZc::new(send));
     let mut task = Task::new("zero-copy send", |stop| finish(op, stop));
     assert!(task.run().is_none());
     rig.tick();
