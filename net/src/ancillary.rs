@@ -10,13 +10,14 @@
 //! functions here wait for readiness and then take what is there by a call of their own: a wait
 //! takes nothing, and dropping it loses nothing.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use annulet_runtime::Interest;
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt};
 use annulet_runtime::op::{
-    Attach, Credentials, LOCAL_CONTROL_BYTES, Meta, Op, Ready, Shared, recv_msg_now,
+    Attach, Credentials, Direct, LOCAL_CONTROL_BYTES, Meta, Op, Ready, Shared, recv_msg_now,
 };
 use socket2::Socket;
 
@@ -110,14 +111,19 @@ pub(crate) async fn recv_with_fds<B: IoBufMut>(
         );
         return Err(BufError::new(error, buf, 0));
     }
+    let direct = Direct::default();
     loop {
-        let received =
-            buf.fill_with(
-                |space| match recv_msg_now(socket, space, LOCAL_CONTROL_BYTES) {
-                    Ok((bytes, meta)) => (bytes, Ok((bytes, meta))),
-                    Err(error) => (0, Err(error)),
-                },
-            );
+        let received = poll_fn(|cx| {
+            direct.poll(socket.driver(), cx, || {
+                buf.fill_with(
+                    |space| match recv_msg_now(socket, space, LOCAL_CONTROL_BYTES) {
+                        Ok((bytes, meta)) => (bytes, Ok((bytes, meta))),
+                        Err(error) => (0, Err(error)),
+                    },
+                )
+            })
+        })
+        .await;
         match received {
             Ok((bytes, meta)) => return Ok((Passed::new(bytes, meta), buf)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

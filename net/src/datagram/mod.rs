@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, IoBufs};
 use annulet_runtime::op::{
-    Attach, Datagram, Meta, Multi, Op, Ready, RecvMsg, RecvMsgLease, RecvMsgMulti, SendMsg, Shared,
-    Strays, is_cancelled, lacks_buffers, recv_msg_now, send_msg_now,
+    Attach, Datagram, Direct, Meta, Multi, Op, Ready, RecvMsg, RecvMsgLease, RecvMsgMulti, SendMsg,
+    Shared, Strays, is_cancelled, lacks_buffers, recv_msg_now, send_msg_now,
 };
 use annulet_runtime::{Code, Driver, Interest};
 use socket2::Socket;
@@ -56,6 +56,7 @@ pub(crate) struct MessageSocket {
     turns: Turns,
     /// Waits of the poll functions.
     readable: RefCell<Option<Op<Ready>>>,
+    direct: Direct,
     writable: RefCell<Option<Op<Ready>>>,
 }
 
@@ -72,6 +73,7 @@ impl MessageSocket {
             coalesced: Cell::new(false),
             turns: Turns::default(),
             readable: RefCell::default(),
+            direct: Direct::default(),
             writable: RefCell::default(),
         })
     }
@@ -321,7 +323,7 @@ impl MessageSocket {
                 *place = None;
                 waited?;
             }
-            match attempt() {
+            match ready!(self.direct.poll(self.socket.driver(), cx, &mut attempt)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     *place = Some(self.wait_for(interest)?);
                 }

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use annulet_runtime::Interest;
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufs};
 use annulet_runtime::op::{
-    Op, Ready, Send, SendQueue, SendTicket, SendVectored, SendZc, lacks_buffers,
+    Direct, Op, Ready, Send, SendQueue, SendTicket, SendVectored, SendZc, lacks_buffers,
 };
 
 use super::ByteStream;
@@ -31,6 +31,7 @@ pub(crate) struct Sender {
     /// From how many bytes on a write is sent without a copy.
     pub(super) zero_copy_from: Cell<usize>,
     pub(super) zero_copy: Cell<ZeroCopy>,
+    direct: Direct,
 }
 
 impl Default for Sender {
@@ -39,6 +40,7 @@ impl Default for Sender {
             queue: Rc::default(),
             zero_copy_from: Cell::new(usize::MAX),
             zero_copy: Cell::default(),
+            direct: Direct::default(),
         }
     }
 }
@@ -365,7 +367,8 @@ impl ByteStream {
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_wait(wait, cx))?;
-            match attempt() {
+            let driver = self.socket.driver();
+            match ready!(self.sender.direct.poll(driver, cx, &mut attempt)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     *wait = Some(self.wait_for(Interest::Writable)?);
                 }

@@ -1,20 +1,21 @@
-//! Receives without an operation: into memory of the caller's, for readers that are polled and have
-//! their room at hand, or into a buffer of the shard's where no ring fills those.
+//! Attempts that are no operations: for callers that are polled, and have their bytes or their room
+//! at hand, and for receives into a buffer of the shard's where no ring fills those.
 //!
-//! A direct receive is an attempt as any other, and counts against the share of a tick: a stream
-//! that always has bytes keeps nobody else waiting.
+//! They count against the share of a tick as those of operations do: a socket that is always ready
+//! keeps nobody else waiting.
 
 use std::cell::Cell;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use socket2::Socket;
 
 use super::Shared;
 use super::recv::recv_now;
 use crate::buf::Lease;
+use crate::driver::Driver;
 
-/// Direct receives of one stream.
+/// Direct attempts of one half of a socket.
 #[derive(Debug, Default)]
 pub struct Direct {
     /// The last was put off to the next tick, where it is free.
@@ -22,11 +23,32 @@ pub struct Direct {
 }
 
 impl Direct {
-    /// Receives what is there; pending if the tick has had its share, and then woken in the next.
+    /// Attempts; pending if the tick has had its share, and then woken in the next.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what an attempt does is done in the poll that says so.
+    #[inline]
+    pub fn poll<T>(
+        &self,
+        driver: &Driver,
+        cx: &Context<'_>,
+        attempt: impl FnOnce() -> T,
+    ) -> Poll<T> {
+        let may = driver.attempt(self.put_off.get());
+        self.put_off.set(!may);
+        if !may {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(attempt())
+    }
+
+    /// Receives what is there.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` where nothing is there; else the connection's.
+    /// `WouldBlock` where nothing is; else the connection's.
     ///
     /// # Cancel safety
     ///
@@ -37,8 +59,7 @@ impl Direct {
         cx: &Context<'_>,
         space: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_attempt(socket, cx));
-        Poll::Ready(recv_now(socket, space))
+        self.poll(socket.driver(), cx, || recv_now(socket, space))
     }
 
     /// The same into a buffer of the shard's; empty at the end of the stream.
@@ -46,24 +67,20 @@ impl Direct {
     /// # Errors
     ///
     /// As [`poll_recv`](Self::poll_recv), and `OutOfMemory` while no buffer is free.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`poll_recv`](Self::poll_recv).
     pub fn poll_lease(&self, socket: &Shared<Socket>, cx: &Context<'_>) -> Poll<io::Result<Lease>> {
-        ready!(self.poll_attempt(socket, cx));
-        let Some(mut lease) = socket.driver().provided().take() else {
-            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-        };
-        Poll::Ready(recv_now(socket, lease.space()).map(|received| {
+        self.poll(socket.driver(), cx, || {
+            let mut lease = socket
+                .driver()
+                .provided()
+                .take()
+                .ok_or(io::ErrorKind::OutOfMemory)?;
+            let received = recv_now(socket, lease.space())?;
             lease.set_received(received);
-            lease
-        }))
-    }
-
-    fn poll_attempt(&self, socket: &Shared<Socket>, cx: &Context<'_>) -> Poll<()> {
-        let may = socket.driver().attempt(self.put_off.get());
-        self.put_off.set(!may);
-        if !may {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
+            Ok(lease)
+        })
     }
 }
