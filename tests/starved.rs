@@ -88,3 +88,57 @@ fn a_receive_waits_without_spinning_while_an_idle_reader_has_all_buffers() {
         });
     });
 }
+
+/// Connections that share two buffers with a fire-hose.
+const MANY: usize = 100;
+/// Messages to each.
+const ROUNDS: usize = 20;
+
+/// A peer that sends without end, to one who keeps each lease over a turn of the others.
+fn hose() -> annulet::JoinHandle<()> {
+    let (mut peer, stream) = adopted();
+    // Ends with the stream, whose end makes the write fail.
+    std::thread::spawn(move || while peer.write_all(&[b'.'; 4096]).is_ok() {});
+    annulet::spawn(async move {
+        while let Ok(Some(lease)) = stream.recv().await {
+            annulet::yield_now().await;
+            drop(lease);
+        }
+    })
+}
+
+#[test]
+fn of_100_connections_that_share_two_buffers_with_fire_hoses_each_gets_its_bytes() {
+    for_each_builder(|kind, builder| {
+        let runtime = builder.buffers(2, 64).build().expect("a runtime");
+        runtime.block_on(async {
+            // Each keeps a buffer whenever it can, so together they can have both.
+            let hoses = [hose(), hose()];
+            let driver = Context::current().driver().clone();
+            let before = driver.stats().no_buffers;
+            let reads = (0..MANY).map(|number| {
+                let (mut peer, stream) = adopted();
+                annulet::spawn(async move {
+                    let message = [u8::try_from(number).expect("small"); 8];
+                    for _ in 0..ROUNDS {
+                        peer.write_all(&message).expect("room");
+                        let lease = stream.recv().await.expect("received").expect("bytes");
+                        assert_eq!(*lease, message);
+                    }
+                })
+            });
+            for read in reads.collect::<Vec<_>>() {
+                let read = timeout(Duration::from_secs(60), read).await;
+                read.expect("not starved").expect("its own bytes");
+            }
+            let looks = driver.stats().no_buffers - before;
+            // One that finds none and one that does, of the hoses', too. Were all woken for each
+            // buffer, a hundred would look in vain for each message.
+            let looks_max = u64::try_from(10 * MANY * ROUNDS).expect("small");
+            assert!(looks < looks_max, "{kind}: {looks} looks");
+            for hose in hoses {
+                hose.abort();
+            }
+        });
+    });
+}

@@ -82,12 +82,7 @@ async fn answer(server: TcpStream) {
 
 #[test]
 fn a_fire_hose_keeps_none_of_99_slow_clients_waiting() {
-    // Who shares two buffers with a fire-hose may find none for long. Some are enough.
-    let some = |name: &str, builder: Builder| match name.ends_with("tiny") {
-        true => builder.buffers(16, 64),
-        false => builder,
-    };
-    on_each(some, async |name| {
+    on_each_variant(async |name| {
         let (hosed, stop) = (Rc::new(Cell::new(0)), Arc::new(AtomicBool::new(false)));
         let hose = fire_hose(&hosed, &stop);
         while hosed.get() == 0 {

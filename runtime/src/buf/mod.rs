@@ -21,6 +21,7 @@
 mod aligned;
 mod impls;
 mod lease;
+mod line;
 mod provided;
 mod result;
 mod slice;

@@ -310,31 +310,26 @@ impl Driver {
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Option<crate::buf::Lease> {
         let provided = self.provided();
-        match provided.take_or_make() {
-            Some(mut lease) => {
-                let bytes = fill(lease.space());
-                lease.set_received(bytes);
-                Some(lease)
+        let mut lease = loop {
+            match provided.take_or_make() {
+                Some(lease) => break lease,
+                None if provided.wait(waker) => return None,
+                None => {}
             }
-            None => {
-                provided.wait(waker);
-                None
-            }
-        }
+        };
+        let bytes = fill(lease.space());
+        lease.set_received(bytes);
+        Some(lease)
     }
 
-    /// Leaves a waker for the next buffer that comes back. False if none is out, and so none will
-    /// come: try again at once.
+    /// Joins the line of those who wait for a buffer to come back. False if there is one: try again
+    /// at once.
     #[must_use]
     pub fn wait_for_buffers(&self, waker: &Waker) -> bool {
         let provided = self.provided();
         self.0.meter.driver.no_buffers.bump();
         provided.grow();
-        let out = provided.is_exhausted();
-        if out {
-            provided.wait(waker);
-        }
-        out
+        provided.wait(waker)
     }
 
     /// An empty pipe, if one is kept.
@@ -686,7 +681,11 @@ impl Driver {
             return Err(io::Error::other(FORKED));
         }
         self.0.attempts_left.set(ATTEMPTS_PER_TICK);
-        self.provided().refill();
+        let timeout = if self.provided().refill() {
+            Some(Duration::ZERO)
+        } else {
+            timeout
+        };
         self.deliver(|backend, sink| {
             let parked = match backend {
                 Backend::Uring(ring) => ring.park(timeout, sink),
