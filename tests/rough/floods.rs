@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use annulet::net::{Lease, TcpListener, TcpStream};
-use annulet::{Builder, spawn, yield_now};
+use annulet::{spawn, yield_now};
 
 use crate::support::adopted::adopted;
 use crate::support::long;

@@ -4,11 +4,16 @@
 //!
 //! 1. [`Fields`] has the size and the layout of the kernel's `struct io_uring_sqe` in its plain
 //!    form, and every pattern of bits is a value of it.
+//! 2. The header that an entry of a message names, and the list that the header names, are in place
+//!    when the entry is queued: upheld by the payload, which has just made them.
 
 #![expect(unsafe_code, reason = "reads the fields of an entry")]
 
+use std::ptr;
+
 use io_uring::opcode;
 
+use super::sources::{Identity, identity};
 use crate::driver::Sqe;
 
 /// `struct io_uring_sqe`, each union by the member that the opcodes here use.
@@ -65,6 +70,15 @@ pub(super) enum Target {
     Any,
 }
 
+/// The room that a header of a receive says there is; for bytes none where they go into a provided
+/// buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) bytes: usize,
+    pub(super) name: usize,
+    pub(super) control: usize,
+}
+
 /// A request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
@@ -103,6 +117,32 @@ pub(super) enum Request {
         fd: i32,
         from: Range,
     },
+    /// Reads so many parts, then the header, the list, the name and the control messages.
+    SendMsg {
+        fd: i32,
+        parts: usize,
+    },
+    /// Writes the bytes, the name and the control messages, of which there is so much room, and
+    /// then the header.
+    RecvMsg {
+        fd: i32,
+        peek: bool,
+        room: Room,
+    },
+    /// Writes them into a provided buffer.
+    RecvMsgMulti {
+        fd: i32,
+        group: u16,
+        room: Room,
+    },
+    /// From a file to a pipe.
+    Splice {
+        fd: i32,
+        to: i32,
+        to_file: Option<Identity>,
+        offset: u64,
+        len: usize,
+    },
     Read {
         fd: i32,
         into: Range,
@@ -134,8 +174,8 @@ pub(super) enum Request {
 }
 
 impl Request {
-    /// The memory it names.
-    pub(super) fn range(self) -> Option<Range> {
+    /// The memory it names, unless a header says it.
+    fn range(self) -> Option<Range> {
         match self {
             Self::Connect { address: range, .. }
             | Self::Recv { into: range, .. }
@@ -159,6 +199,10 @@ impl Request {
             | Self::Send { fd, .. }
             | Self::SendZc { fd, .. }
             | Self::Notify { fd, .. }
+            | Self::SendMsg { fd, .. }
+            | Self::RecvMsg { fd, .. }
+            | Self::RecvMsgMulti { fd, .. }
+            | Self::Splice { fd, .. }
             | Self::Read { fd, .. }
             | Self::Write { fd, .. }
             | Self::Fsync { fd }
@@ -186,20 +230,104 @@ fn target(entry: &Fields) -> Target {
     }
 }
 
-/// The name and the request of an entry.
+/// The header that an entry names, and the ranges of its list.
+fn message(entry: &Fields) -> (libc::msghdr, Vec<libc::iovec>) {
+    let header = usize::try_from(entry.address).expect("an address");
+    let header = ptr::with_exposed_provenance::<libc::msghdr>(header);
+    // SAFETY: the header is in place (Invariant 2).
+    let header = unsafe { header.read() };
+    let list = (0..header.msg_iovlen).map(|place| {
+        let range = header.msg_iov.wrapping_add(place);
+        // SAFETY: the list is in place and as long as the header says (Invariant 2).
+        unsafe { range.read() }
+    });
+    let list = list.collect();
+    (header, list)
+}
+
+fn range_at<T>(start: *const T, len: usize, written: bool) -> Range {
+    let start = start.expose_provenance();
+    Range {
+        start: if len == 0 { 0 } else { start },
+        len,
+        written,
+    }
+}
+
+/// What a header of a send or a receive leads to, in the order that [`Request`] has.
+fn ranges_of(entry: &Fields, received: bool) -> Vec<Range> {
+    let (header, list) = message(entry);
+    let name = range_at(header.msg_name, header.msg_namelen as usize, received);
+    let control = range_at(header.msg_control, header.msg_controllen, received);
+    let own = Range {
+        start: usize::try_from(entry.address).expect("an address"),
+        len: size_of::<libc::msghdr>(),
+        written: false,
+    };
+    let bytes = list.len() * size_of::<libc::iovec>();
+    let of_list = range_at(header.msg_iov, bytes, false);
+    let parts = list
+        .iter()
+        .map(|part| range_at(part.iov_base, part.iov_len, received));
+    if received {
+        return parts.chain([name, control, own, of_list]).collect();
+    }
+    parts.chain([own, of_list, name, control]).collect()
+}
+
+/// A request on a message, and the memory it leads to.
+fn read_message(entry: &Fields) -> (Request, Vec<Range>) {
+    let fd = entry.fd;
+    let (header, list) = message(entry);
+    let room = Room {
+        bytes: list.iter().map(|part| part.iov_len).sum(),
+        name: header.msg_namelen as usize,
+        control: header.msg_controllen,
+    };
+    if entry.opcode == opcode::SendMsg::CODE {
+        let parts = list.len();
+        return (Request::SendMsg { fd, parts }, ranges_of(entry, false));
+    }
+    if entry.ioprio & RECV_MULTISHOT == 0 {
+        let peek = entry.op_flags & libc::MSG_PEEK.cast_unsigned() != 0;
+        let request = Request::RecvMsg { fd, peek, room };
+        return (request, ranges_of(entry, true));
+    }
+    let header = Range {
+        start: usize::try_from(entry.address).expect("an address"),
+        len: size_of::<libc::msghdr>(),
+        written: false,
+    };
+    let group = entry.group;
+    (Request::RecvMsgMulti { fd, group, room }, vec![header])
+}
+
+/// The name and the request of an entry, and the memory it names.
+pub(super) fn read(sqe: &Sqe) -> (u64, Request, Vec<Range>) {
+    let entry = fields(sqe);
+    let (request, ranges) = match entry.opcode {
+        opcode::SendMsg::CODE | opcode::RecvMsg::CODE => read_message(&entry),
+        _ => {
+            let request = read_plain(&entry);
+            (request, request.range().into_iter().collect())
+        }
+    };
+    (entry.user_data, request, ranges)
+}
+
+/// A request that names its memory itself.
 ///
 /// # Panics
 ///
 /// On an opcode that no driver uses.
-pub(super) fn read(sqe: &Sqe) -> (u64, Request) {
-    let entry = fields(sqe);
+fn read_plain(entry: &Fields) -> Request {
     let fd = entry.fd;
     let range = |written| Range {
         start: usize::try_from(entry.address).expect("an address"),
         len: entry.len as usize,
         written,
     };
-    let request = match entry.opcode {
+    match entry.opcode {
         opcode::Nop::CODE => Request::Nop,
         opcode::PollAdd::CODE => Request::Poll {
             fd,
@@ -249,7 +377,7 @@ pub(super) fn read(sqe: &Sqe) -> (u64, Request) {
             len: entry.offset,
         },
         opcode::AsyncCancel::CODE => Request::Cancel {
-            target: target(&entry),
+            target: target(entry),
             all: entry.op_flags & CANCEL_ALL != 0,
         },
         opcode::MsgRingData::CODE => Request::Message {
@@ -257,7 +385,13 @@ pub(super) fn read(sqe: &Sqe) -> (u64, Request) {
             result: entry.len.cast_signed(),
             user_data: entry.offset,
         },
+        opcode::Splice::CODE => Request::Splice {
+            fd: entry.file_index,
+            to: fd,
+            to_file: identity(fd),
+            offset: entry.address,
+            len: entry.len as usize,
+        },
         other => panic!("no driver uses opcode {other}"),
-    };
-    (entry.user_data, request)
+    }
 }

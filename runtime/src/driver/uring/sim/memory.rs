@@ -170,24 +170,33 @@ impl Memory {
         }
     }
 
-    /// What a request in flight may read; `None` if that was freed.
-    pub(super) fn read(&self, user_data: u64) -> Option<Vec<u8>> {
+    /// What a request in flight finds in one of its ranges, in the order in which they were lent;
+    /// `None` if that was freed.
+    pub(super) fn read(&self, user_data: u64, place: usize) -> Option<Vec<u8>> {
         let lent = self.lent.borrow();
-        let lent = lent.iter().find(|lent| lent.user_data == user_data)?;
+        let mut lent = lent.iter().filter(|lent| lent.user_data == user_data);
+        let lent = lent.nth(place)?;
         lent.alive.then(|| peek(lent.range))
     }
 
-    /// The last completion of a request: looks at its memory once more, writes the answer there,
-    /// and gives it back.
-    pub(super) fn give_back(&self, user_data: u64, answer: &[u8]) {
-        let mut lent = self.lent.borrow_mut();
-        let Some(place) = lent.iter().position(|lent| lent.user_data == user_data) else {
-            return;
-        };
-        let Lent {
-            range, seen, alive, ..
-        } = lent.swap_remove(place);
-        let (Some(seen), true) = (seen, alive) else {
+    /// The last completion of a request: looks at its memory once more, writes an answer to each
+    /// range for which there is one, and gives all back.
+    pub(super) fn give_back(&self, user_data: u64, answers: &[&[u8]]) {
+        let own = |lent: &mut Lent| lent.user_data == user_data;
+        let given: Vec<Lent> = self.lent.borrow_mut().extract_if(.., own).collect();
+        for (place, lent) in given.iter().enumerate() {
+            self.give_back_one(lent, answers.get(place).copied().unwrap_or_default());
+        }
+    }
+
+    fn give_back_one(&self, lent: &Lent, answer: &[u8]) {
+        let &Lent {
+            user_data,
+            range,
+            seen: Some(seen),
+            alive: true,
+        } = lent
+        else {
             return;
         };
         let found = peek(range);

@@ -42,7 +42,7 @@ use buffers::Buffers;
 use faults::{CancelAnswer, Faults};
 use machine::Machine;
 use memory::Memory;
-use sources::{Listener, Source, Stream};
+use sources::{Listener, Mailbox, Source, Stream};
 
 thread_local! {
     /// The simulated rings of this thread by their numbers, for messages between them.
@@ -306,9 +306,40 @@ impl World {
         self.listener(fd, |listener| listener.queued += 1);
     }
 
+    fn mailbox<R>(&self, fd: RawFd, f: impl FnOnce(&mut Mailbox) -> R) -> R {
+        match self.0.borrow_mut().sources.get_mut(&fd) {
+            Some(Source::Mailbox(mailbox)) => f(mailbox),
+            other => panic!("descriptor {fd} is no mailbox but {other:?}"),
+        }
+    }
+
+    /// Makes a descriptor a socket of messages, whose bytes are those of this name.
+    pub(crate) fn open_mailbox(&self, fd: RawFd, name: u64) {
+        let mailbox = Mailbox {
+            name,
+            ..Mailbox::default()
+        };
+        self.put(fd, Source::Mailbox(mailbox));
+    }
+
+    /// A message of so many bytes arrives, with a descriptor or without.
+    pub(crate) fn post(&self, fd: RawFd, bytes: usize, with_fd: bool) {
+        self.mailbox(fd, |mailbox| mailbox.arrived.push_back((bytes, with_fd)));
+    }
+
+    /// The messages that were sent.
+    pub(crate) fn posted(&self, fd: RawFd) -> Vec<Vec<u8>> {
+        self.mailbox(fd, |mailbox| mailbox.sent.clone())
+    }
+
+    /// Descriptors that have come with messages, and how many of them are still open.
+    pub(crate) fn passed(&self, fd: RawFd) -> (usize, usize) {
+        self.mailbox(fd, |mailbox| mailbox.passed.count())
+    }
+
     /// Connections that a listener has handed out, and how many of them are still open.
     pub(crate) fn accepted(&self, fd: RawFd) -> (usize, usize) {
-        self.listener(fd, |listener| (listener.accepted, listener.open()))
+        self.listener(fd, |listener| listener.accepted.count())
     }
 
     /// The next calls of `enter` fail so.

@@ -4,12 +4,14 @@
 //! the simulation uses no more of them than the number and the identity behind it. A stream's bytes
 //! are a function of their place in it, so whoever receives can tell a gap from a repetition.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::mem::ManuallyDrop;
 use std::os::fd::{IntoRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 
+use super::entry::Room;
 use crate::sys::linux;
 
 /// The byte at this place of a stream or file.
@@ -47,39 +49,112 @@ impl Stream {
     }
 }
 
+/// Descriptors given to whoever runs on the simulated kernel.
+#[derive(Debug, Default)]
+pub(super) struct HandedOut(Vec<(RawFd, Identity)>);
+
+impl HandedOut {
+    /// One more; it is the caller's.
+    fn hand_out(&mut self) -> RawFd {
+        let (near, _far) = UnixStream::pair().expect("a pair of sockets");
+        let fd = near.into_raw_fd();
+        let socket = identity(fd).expect("an open socket");
+        self.0.push((fd, socket));
+        fd
+    }
+
+    /// How many there were, and how many of them still name what they did. The far end would not
+    /// tell: a child that another test starts has a copy of the near one until it runs its program.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let is_open = |(fd, socket): &&(RawFd, Identity)| identity(*fd) == Some(*socket);
+        (self.0.len(), self.0.iter().filter(is_open).count())
+    }
+}
+
 /// Takes connections.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     pub(super) queued: u64,
-    handed_out: Vec<(RawFd, Identity)>,
-    pub(super) accepted: usize,
+    pub(super) accepted: HandedOut,
 }
 
 impl Listener {
     /// Takes a connection off the queue; the descriptor is the caller's.
     pub(super) fn accept(&mut self) -> RawFd {
-        let (near, _far) = UnixStream::pair().expect("a pair of sockets");
-        let fd = near.into_raw_fd();
-        let socket = identity(fd).expect("an open socket");
         self.queued -= 1;
-        self.accepted += 1;
-        self.handed_out.push((fd, socket));
-        fd
-    }
-
-    /// Connections handed out whose descriptor still names them. The far end would not tell: a
-    /// child that another test starts has a copy of the near one until it runs its program.
-    pub(super) fn open(&self) -> usize {
-        let is_open = |(fd, socket): &&(RawFd, Identity)| identity(*fd) == Some(*socket);
-        self.handed_out.iter().filter(is_open).count()
+        self.accepted.hand_out()
     }
 }
+
+/// Sends and receives messages. The bytes of each received say which it is, as does the port that it
+/// came from.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    pub(super) name: u64,
+    /// Sizes of messages that have arrived, and whether a descriptor is with them.
+    pub(super) arrived: VecDeque<(usize, bool)>,
+    pub(super) received: u16,
+    pub(super) passed: HandedOut,
+    pub(super) sent: Vec<Vec<u8>>,
+}
+
+/// One message as the kernel hands it out.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) bytes: Vec<u8>,
+    pub(super) name: Vec<u8>,
+    pub(super) control: Vec<u8>,
+    pub(super) flags: i32,
+}
+
+/// The bytes of a mailbox's message of this number.
+pub(crate) fn letter_at(name: u64, number: u16, len: usize) -> Vec<u8> {
+    bytes_at(name, u64::from(number) << 10, len)
+}
+
+impl Mailbox {
+    /// The next message, as much of it as there is room for; one that is peeked at stays.
+    pub(super) fn receive(&mut self, bytes: usize, room: Room, peek: bool) -> Letter {
+        let (len, with_fd) = self.arrived[0];
+        let mut flags = if len > bytes { libc::MSG_TRUNC } else { 0 };
+        let number = self.received;
+        let mut control = Vec::new();
+        if with_fd && room.control < CONTROL_BYTES {
+            flags |= libc::MSG_CTRUNC;
+        } else if with_fd {
+            // The length, `SOL_SOCKET`, `SCM_RIGHTS`, the descriptor, and padding.
+            control.extend(20_usize.to_ne_bytes());
+            for field in [1, 1, self.passed.hand_out(), 0] {
+                control.extend(field.to_ne_bytes());
+            }
+        }
+        let [high, low] = number.to_be_bytes();
+        let mut name = 2_u16.to_ne_bytes().to_vec();
+        name.extend([high, low, 127, 0, 0, 1]);
+        name.resize(16, 0);
+        name.truncate(room.name);
+        if !peek {
+            self.arrived.pop_front();
+            self.received += 1;
+        }
+        Letter {
+            bytes: letter_at(self.name, number, len.min(bytes)),
+            name,
+            control,
+            flags,
+        }
+    }
+}
+
+/// Room that a descriptor in a control message takes.
+pub(crate) const CONTROL_BYTES: usize = 24;
 
 /// What a descriptor stands for.
 #[derive(Debug)]
 pub(super) enum Source {
     Stream(Stream),
     Listener(Listener),
+    Mailbox(Mailbox),
     /// A file that holds `byte_at(name, …)` everywhere, as long as this.
     File {
         name: u64,

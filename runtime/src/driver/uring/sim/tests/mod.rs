@@ -2,8 +2,10 @@
 
 mod cancel;
 mod hostile;
+mod messages;
 mod model;
 mod multishot;
+mod post;
 mod queues;
 mod scene;
 mod shutdown;

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::post::Post;
 use super::scene::{Door, Leases, Line, PAGE_BYTES, Page, nop, release};
 use super::support::{Rig, Task, everything, fd};
 use crate::driver::uring::sim::Faults;
@@ -37,6 +38,7 @@ struct Episode {
     lines: Vec<Rc<Line>>,
     door: Rc<Door>,
     page: Rc<Page>,
+    post: Rc<Post>,
     leases: Leases,
     buffers: u16,
     lines_made: u64,
@@ -55,6 +57,7 @@ impl Episode {
             rig.world.post_eagerly();
         }
         let (door, page) = (Door::new(&rig), Page::new(&rig, 1));
+        let post = Post::new(&rig, 2);
         let mut this = Self {
             rig,
             random,
@@ -62,6 +65,7 @@ impl Episode {
             lines: Vec::new(),
             door,
             page,
+            post,
             leases: Leases::default(),
             buffers,
             lines_made: 0,
@@ -122,7 +126,8 @@ impl Episode {
         let bytes = 1 + self.random.index(100);
         let offset = self.random.below(PAGE_BYTES + 10);
         let line = Rc::clone(&self.lines[self.random.index(self.lines.len())]);
-        let task = match self.random.below(15) {
+        let post = Rc::clone(&self.post);
+        let task = match self.random.below(21) {
             0..3 => line.receive(bytes),
             3..5 => line.receive_many(&self.leases),
             5 => line.receive_inline(),
@@ -135,6 +140,11 @@ impl Episode {
             11 => Some(nop(&self.rig.driver)),
             12 => Some(self.door.accept()),
             13 => line.send_zc(bytes),
+            14 => line.send_vectored(bytes),
+            15..17 => post.receive(bytes),
+            17 => post.receive_many(),
+            18 => post.send(bytes),
+            19 => Some(self.page.splice(offset, bytes as u64)),
             _ => Some(self.door.accept_many()),
         };
         if let Some(mut task) = task
@@ -178,7 +188,7 @@ impl Episode {
     fn happen(&mut self) {
         let place = self.random.index(self.lines.len());
         let number = fd(&*self.lines[place].socket);
-        match self.random.below(40) {
+        match self.random.below(50) {
             0 => {
                 self.rig.world.end(number);
                 self.replace_line(place);
@@ -188,6 +198,10 @@ impl Episode {
                 self.replace_line(place);
             }
             2..8 => self.rig.world.connect_to(fd(&*self.door.socket)),
+            40.. => {
+                let (bytes, with_fd) = (1 + self.random.index(80), self.random.chance(300));
+                self.rig.world.post(fd(&*self.post.socket), bytes, with_fd);
+            }
             _ => {
                 let bytes = 1 + self.random.below(300);
                 self.rig.world.arrive(number, bytes);
@@ -257,6 +271,7 @@ impl Episode {
             line.check_sent(&self.rig);
         }
         self.door.check(&self.rig);
+        self.post.check(&self.rig);
         while !self.leases.borrow().is_empty() {
             release(&self.leases, &self.rig.memory);
         }
@@ -265,9 +280,10 @@ impl Episode {
             lines,
             door,
             page,
+            post,
             ..
         } = self;
-        drop((lines, door, page));
+        drop((lines, door, page, post));
         rig.shut_down();
     }
 }

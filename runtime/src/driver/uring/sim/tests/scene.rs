@@ -8,7 +8,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use socket2::{SockAddr, Socket};
 
@@ -19,24 +22,24 @@ use crate::driver::uring::sim::sources::bytes_at;
 use crate::driver::{Driver, Interest};
 use crate::op::{
     Accept, AcceptMulti, Backlog, Connect, Fsync, Multi, Nop, Op, ReadAt, Ready, Recv, RecvMulti,
-    Send, SendZc, Shared, Spill, WriteAt,
+    Send, SendVectored, SendZc, Shared, Spill, SpliceFile, SplicePipe, WriteAt,
 };
 
 /// Calls something unless it is told not to: what a task leaves behind if it is dropped.
-struct IfDropped<F: FnMut()> {
+pub(super) struct IfDropped<F: FnMut()> {
     call: F,
     finished: bool,
 }
 
 impl<F: FnMut()> IfDropped<F> {
-    fn new(call: F) -> Self {
+    pub(super) fn new(call: F) -> Self {
         Self {
             call,
             finished: false,
         }
     }
 
-    fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         self.finished = true;
     }
 }
@@ -220,6 +223,28 @@ impl Line {
         })
     }
 
+    /// A part of several buffers, the first of which was sent in part before.
+    pub(super) fn send_vectored(self: &Rc<Self>, bytes: usize) -> Option<Task<()>> {
+        let line = Rc::clone(self);
+        (!line.sending.replace(true)).then(|| {
+            Task::new("vectored send", |stop| async move {
+                let _end = IfDropped::new(|| line.sending.set(false));
+                let unknown = IfDropped::new(|| line.sent_unknown.set(true));
+                let place = line.sent.borrow().len() as u64;
+                let bytes = bytes_at(!line.name & 0xff_ffff, place, bytes);
+                let cuts = [0, bytes.len() / 3, bytes.len() / 2, bytes.len()];
+                let part = |cut: &[usize]| Watched::of(&line.memory, &bytes[cut[0]..cut[1]]);
+                let mut parts: Vec<Watched> = cuts.windows(2).map(part).collect();
+                parts.insert(0, Watched::of(&line.memory, b"sent before"));
+                let send = SendVectored::new(&line.socket, parts, 11);
+                if let Ok((count, _)) = finish(Op::new(line.socket.driver(), send), stop).await {
+                    line.sent.borrow_mut().extend(&bytes[..count]);
+                }
+                unknown.finish();
+            })
+        })
+    }
+
     pub(super) fn ready(self: &Rc<Self>) -> Task<()> {
         let line = Rc::clone(self);
         Task::new("ready", |stop| async move {
@@ -319,6 +344,8 @@ impl Door {
 /// A file of this length whose bytes are those of its name.
 pub(super) struct Page {
     file: Shared<File>,
+    /// Another descriptor of the same.
+    spliced: Arc<OwnedFd>,
     name: u64,
     memory: Rc<Memory>,
 }
@@ -327,8 +354,12 @@ pub(super) const PAGE_BYTES: u64 = 4096;
 
 impl Page {
     pub(super) fn new(rig: &Rig, name: u64) -> Rc<Self> {
+        let (near, _far) = UnixStream::pair().expect("a pair");
+        let spliced = Arc::new(OwnedFd::from(near));
+        rig.world.open_file(fd(&*spliced), name, PAGE_BYTES);
         Rc::new(Self {
             file: rig.file(name, PAGE_BYTES),
+            spliced,
             name,
             memory: Rc::clone(&rig.memory),
         })
@@ -359,6 +390,26 @@ impl Page {
                 && (count > bytes.len() || buf.as_init() != bytes)
             {
                 page.memory.complain(format!("a bad write at {offset}"));
+            }
+        })
+    }
+
+    /// Moves a part of the file into a pipe.
+    pub(super) fn splice(self: &Rc<Self>, offset: u64, bytes: u64) -> Task<()> {
+        let page = Rc::clone(self);
+        Task::new("splice", |stop| async move {
+            let driver = page.file.driver();
+            let pipe = SplicePipe::take(driver).expect("a pipe");
+            if pipe.bytes() > 0 {
+                page.memory.complain("a pipe was not empty".to_owned());
+            }
+            let splice = SpliceFile::new(&page.spliced, pipe, offset, bytes);
+            let left = PAGE_BYTES.saturating_sub(offset).min(bytes);
+            if let Ok((moved, pipe)) = finish(Op::new(driver, splice), stop).await
+                && (moved as u64 > left || (moved == 0) != (left == 0) || pipe.bytes() != moved)
+            {
+                page.memory
+                    .complain(format!("a bad splice of {moved} at {offset}"));
             }
         })
     }

@@ -254,7 +254,7 @@ pub(super) fn everything() -> Mask {
 
 /// The size of the tests' provided buffers, and how many there are.
 pub(super) const BUFFERS: u16 = 4;
-pub(super) const BUFFER_BYTES: u32 = 64;
+pub(super) const BUFFER_BYTES: u32 = 128;
 
 impl Rig {
     /// A rig with these sizes of queues.
@@ -303,6 +303,13 @@ impl Rig {
     pub(super) fn stream(&self, name: u64) -> Shared<Socket> {
         let socket = self.socket();
         self.world.open_stream(socket.as_raw_fd(), name);
+        socket
+    }
+
+    /// A socket of messages, whose bytes are those of its name.
+    pub(super) fn mailbox(&self, name: u64) -> Shared<Socket> {
+        let socket = self.socket();
+        self.world.open_mailbox(socket.as_raw_fd(), name);
         socket
     }
 

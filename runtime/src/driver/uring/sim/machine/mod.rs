@@ -5,6 +5,8 @@
 //! does so in an order drawn by lot. A sleep that nothing would ever end is a breach of the
 //! driver's promises, and is noted.
 
+mod messages;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
@@ -141,13 +143,17 @@ impl Machine {
         if self.sq.len() >= self.sq_entries {
             return false;
         }
-        let (user_data, request) = entry::read(sqe);
+        let (user_data, request, ranges) = entry::read(sqe);
         if is_operation(user_data) && !self.seen.insert(user_data) {
             self.complain(format!("the name {user_data:#x} was used twice"));
         }
-        if let Some(range) = request.range() {
-            let known = !matches!(request, Request::Connect { .. });
-            self.memory.lend(user_data, range, known);
+        let buffers = match request {
+            Request::Connect { .. } | Request::RecvMsgMulti { .. } => 0,
+            Request::SendMsg { parts, .. } => parts,
+            _ => 1,
+        };
+        for (place, range) in ranges.into_iter().enumerate() {
+            self.memory.lend(user_data, range, place < buffers);
         }
         let identity = request.fd().and_then(identity);
         if request.fd().is_some() && identity.is_none() {
@@ -392,6 +398,10 @@ impl Machine {
             (Request::Accept { .. } | Request::Poll { .. }, Some(Source::Listener(listener))) => {
                 listener.queued > 0
             }
+            (
+                Request::RecvMsg { .. } | Request::RecvMsgMulti { .. },
+                Some(Source::Mailbox(mailbox)),
+            ) => !mailbox.arrived.is_empty(),
             (Request::Poll { .. }, None) => op.count > 0,
             (Request::Notify { .. }, _) => !self.script.holds_notifications,
             _ => true,
@@ -445,9 +455,14 @@ impl Machine {
                 op.user_data
             ));
         }
-        match op.ending {
+        if let Request::Splice { to, to_file, .. } = request
+            && identity(to) != to_file
+        {
+            self.complain(format!("the pipe {to} was closed while it was filled"));
+        }
+        match self.ops[place].ending {
             Some(Ending::Canceled) => return self.finish(place, -libc::ECANCELED, 0, &[]),
-            Some(Ending::Late) if !self.has_work(op) => {
+            Some(Ending::Late) if !self.has_work(&self.ops[place]) => {
                 let errno = self.random.pick(&[libc::ECANCELED, libc::EINTR]);
                 return self.finish(place, -errno, 0, &[]);
             }
@@ -469,8 +484,12 @@ impl Machine {
         match request {
             Request::Accept { multi, .. } => self.accept(place, multi),
             Request::RecvMulti { .. } => self.receive_provided(place),
+            Request::RecvMsg { fd, peek, room } => self.receive_message(place, fd, peek, room),
+            Request::RecvMsgMulti { fd, room, .. } => self.receive_many(place, fd, room),
+            Request::Splice { offset, len, .. } => self.splice(place, offset, len),
             Request::Recv { into, .. } => self.receive(place, into.len),
-            Request::Send { .. } => {
+            Request::Send { .. } | Request::SendMsg { .. } => {
+                self.look_at_passed(place);
                 let result = self.transmit(place);
                 self.finish(place, result, 0, &[]);
             }
@@ -589,9 +608,15 @@ impl Machine {
         let Op {
             user_data, request, ..
         } = self.ops[place];
-        let Some(bytes) = self.memory.read(user_data) else {
+        let parts = match request {
+            Request::SendMsg { parts, .. } => parts,
+            _ => 1,
+        };
+        let parts = (0..parts).map(|place| self.memory.read(user_data, place));
+        let Some(bytes) = parts.collect::<Option<Vec<_>>>() else {
             return -libc::EFAULT;
         };
+        let bytes = bytes.concat();
         let len = self.length(bytes.len());
         let broken = self.random.chance(self.faults.reset);
         let source = request.fd().and_then(|fd| self.sources.get_mut(&fd));
@@ -602,6 +627,12 @@ impl Machine {
             }
             Some(Source::Stream(stream)) => {
                 stream.sent.extend(&bytes[..len]);
+                number(len)
+            }
+            // A message is sent whole.
+            Some(Source::Mailbox(mailbox)) => {
+                let len = bytes.len();
+                mailbox.sent.push(bytes);
                 number(len)
             }
             _ => -libc::ENOTSOCK,
@@ -646,8 +677,13 @@ impl Machine {
 
     /// The last completion of a request.
     fn finish(&mut self, place: usize, result: i32, flags: u32, answer: &[u8]) {
+        self.finish_all(place, result, flags, &[answer]);
+    }
+
+    /// The same, with an answer for each of its ranges.
+    fn finish_all(&mut self, place: usize, result: i32, flags: u32, answers: &[&[u8]]) {
         let op = self.ops.swap_remove(place);
-        self.memory.give_back(op.user_data, answer);
+        self.memory.give_back(op.user_data, answers);
         self.post(Cqe {
             user_data: op.user_data,
             result,
@@ -709,8 +745,12 @@ impl Machine {
 
     /// Requests of a group that are in flight.
     pub(super) fn in_group(&self, wanted: u16) -> usize {
-        let in_group =
-            |op: &&Op| matches!(op.request, Request::RecvMulti { group, .. } if group == wanted);
+        let in_group = |op: &&Op| match op.request {
+            Request::RecvMulti { group, .. } | Request::RecvMsgMulti { group, .. } => {
+                group == wanted
+            }
+            _ => false,
+        };
         self.ops.iter().filter(in_group).count()
     }
 }
