@@ -315,6 +315,16 @@ pub(super) fn read(sqe: &Sqe) -> (u64, Request, Vec<Range>) {
     (entry.user_data, request, ranges)
 }
 
+fn splice(entry: &Fields) -> Request {
+    Request::Splice {
+        fd: entry.file_index,
+        to: entry.fd,
+        to_file: identity(entry.fd),
+        offset: entry.address,
+        len: entry.len as usize,
+    }
+}
+
 /// A request that names its memory itself.
 ///
 /// # Panics
@@ -385,13 +395,7 @@ fn read_plain(entry: &Fields) -> Request {
             result: entry.len.cast_signed(),
             user_data: entry.offset,
         },
-        opcode::Splice::CODE => Request::Splice {
-            fd: entry.file_index,
-            to: fd,
-            to_file: identity(fd),
-            offset: entry.address,
-            len: entry.len as usize,
-        },
+        opcode::Splice::CODE => splice(entry),
         other => panic!("no driver uses opcode {other}"),
     }
 }
