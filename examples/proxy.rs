@@ -1,7 +1,7 @@
 //! A proxy between clients and one server, with each half closed as its other end closes it.
 //!
-//! Teaches: `copy_bidirectional`, which moves bytes from socket to socket within the kernel, both
-//! ways at once: a slow reader holds its writer back and nothing piles up here, and an end is
+//! Teaches: `copy_bidirectional`, which moves bytes both ways at once, and large loads within the
+//! kernel: a slow reader holds its writer back and nothing piles up here, and an end is
 //! passed on as an end, not as a close. With two addresses it stands between them until ctrl-c:
 //! `cargo run --release --example proxy -- 127.0.0.1:5202 127.0.0.1:5201`. Without any it shows
 //! itself a transfer.

@@ -97,6 +97,46 @@ fn all_bytes_go_both_ways_and_the_end_of_one_way_leaves_the_other_open() {
     });
 }
 
+/// Sends a message through a transfer and waits until it has arrived.
+async fn pass(client: &StdStream, server: &StdStream, message: Vec<u8>) -> io::Result<()> {
+    let (sends, waits) = (client.try_clone()?, server.try_clone()?);
+    let (expected, bytes) = (message.clone(), message.len());
+    let sent = spawn_blocking(move || (&sends).write_all(&message));
+    let read = spawn_blocking(move || {
+        let mut read = vec![0; bytes];
+        (&waits).read_exact(&mut read).map(|()| read)
+    });
+    sent.await.expect("no panic")?;
+    assert!(read.await.expect("no panic")? == expected, "{bytes} bytes");
+    Ok(())
+}
+
+#[test]
+fn loads_may_grow_and_shrink_and_small_ones_make_no_pipe() {
+    on_each(|| async {
+        let ((a, client), (b, server)) = (stream()?, stream()?);
+        let before = open_fds().expect("Linux lists them");
+        let transfer = spawn(async move { copy_bidirectional(&a, &b).await });
+        let mut total = 0;
+        for turn in 0..2 {
+            for (count, bytes) in [(20, 10), (6, 100_000), (1, 4096), (6, 9_000)] {
+                for nth in 0..count {
+                    let message = pattern(turn * 100 + nth, bytes);
+                    pass(&client, &server, message).await?;
+                    total += bytes as u64;
+                }
+                if total == 200 {
+                    assert_eq!(open_fds().expect("Linux lists them"), before);
+                }
+            }
+        }
+        client.shutdown(Shutdown::Both)?;
+        server.shutdown(Shutdown::Both)?;
+        assert_eq!(transfer.await.expect("no panic")?, (total, 0));
+        Ok(())
+    });
+}
+
 #[test]
 fn bytes_received_before_are_sent_first() {
     on_each(|| async {

@@ -1,4 +1,4 @@
-//! Whether the messages of a stream are large: which of the two roads to read is the better one.
+//! Whether the messages of a stream are large: by which of two roads they come at less cost.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ const SURE: u8 = 4;
 
 /// What the last reads were like.
 #[derive(Debug, Default)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     large: Cell<bool>,
     /// Reads that speak for large messages, less those that speak against them.
     full: Cell<u8>,
@@ -15,13 +15,13 @@ pub(super) struct Flow {
 
 impl Flow {
     #[inline]
-    pub(super) fn is_large(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         self.large.get()
     }
 
     /// A read has brought so much, where a buffer of the shard's holds `buffer_bytes`.
     #[inline]
-    pub(super) fn note(&self, read: usize, buffer_bytes: usize) {
+    pub(crate) fn note(&self, read: usize, buffer_bytes: usize) {
         let full = self.full.get();
         if read >= buffer_bytes {
             let more = (full + 1).min(SURE);

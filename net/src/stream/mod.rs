@@ -32,6 +32,7 @@ use annulet_runtime::buf::{BufError, BufResult, IoBufMut, IoBufMutExt, Lease};
 use annulet_runtime::op::{Op, Ready, Recv, Shared};
 use socket2::Socket;
 
+pub(crate) use self::flow::Flow;
 pub use self::handover::Detached;
 #[cfg(unix)]
 pub(crate) use self::handover::expect_kind;

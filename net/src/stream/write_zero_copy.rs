@@ -11,12 +11,13 @@ use super::ByteStream;
 use super::write::Sender;
 
 /// From how many bytes on `Auto` sends in place: pinning the pages and the second completion cost
-/// about as much as copying 8 KiB on hardware that needs no copy, and twice that leaves a margin.
+/// about as much as copying 8 KiB where none is needed (`docs/decisions/0012`), and twice that
+/// leaves a margin.
 const AUTO_BYTES: usize = 16 * 1024;
 
 /// When `write_all` sends its buffer from where it lies instead of having the kernel copy it.
 ///
-/// Without a copy a large write costs a third to a half of the CPU, on hardware that can do it. In
+/// Without a copy a write of 60 KiB costs three quarters of the CPU, on hardware that can do it. In
 /// return it ends only when the peer has acknowledged the last byte, and not when the kernel has
 /// taken it: whoever sends one buffer after the other and waits for each sends one per round trip.
 /// So it is for large buffers on short ways.

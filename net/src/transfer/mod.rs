@@ -1,10 +1,10 @@
 //! Moving bytes from stream to stream and from file to stream, without looking at them.
 //!
-//! On Linux the bytes go through a pipe and never come into this process: a call moves what one
-//! socket has received into the pipe, another moves it on to the other socket, and readiness is
-//! waited for in between. A pipe is taken only when bytes are there and goes back to the shard when
-//! it is empty, so an idle connection holds none. Elsewhere they are received into leases and sent
-//! from there.
+//! Small loads are received into leases and sent from there. Large ones go through a pipe, on
+//! Linux, and never come into this process: a call moves what one socket has received into the
+//! pipe, another moves it on to the other socket, and readiness is waited for in between. A pipe is
+//! taken only when bytes are there and goes back to the shard when it is empty, so an idle
+//! connection holds none.
 //!
 //! What had been received before, for readers of the stream, is sent first: bytes belong to the
 //! stream.
@@ -98,8 +98,9 @@ impl<'a, A: SocketStream, B: SocketStream> Transfer<'a, A, B> {
     ///
     /// # Kernel
     ///
-    /// `splice(2)` through a pipe of up to 256 KiB, and waits for readiness; with `splice` masked,
-    /// and on systems other than Linux, receives into leases and `send(2)`.
+    /// Receives into leases and `send(2)`, for small loads; for large ones `splice(2)` through a
+    /// pipe of up to 512 KiB, and waits for readiness, unless `splice` is masked or the system is
+    /// another than Linux.
     pub async fn run(&mut self) -> Result<(u64, u64), TransferError> {
         poll_fn(|cx| self.poll(cx)).await
     }

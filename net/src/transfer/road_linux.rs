@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use annulet_runtime::op::{Op, Ready, SpliceFile, SplicePipe};
-use annulet_runtime::{Code, DriverKind, Interest};
+use annulet_runtime::{Code, Driver, DriverKind, Interest};
 
 use crate::stream::ByteStream;
 
@@ -24,19 +24,19 @@ pub(super) enum Taken {
     Closed,
 }
 
-/// A pipe while bytes move, or a wait for them.
+/// A pipe with bytes in it, or a wait for them.
 #[derive(Debug, Default)]
 pub(super) struct Road {
+    /// The stream is none of those that can be spliced.
+    closed: bool,
     pipe: Option<SplicePipe>,
     arrival: Option<Box<Op<Ready>>>,
 }
 
 impl Road {
-    /// Whether bytes of this stream go by this road.
-    pub(super) fn is_open(from: &ByteStream) -> bool {
-        let driver = from.socket.driver();
-        // It is a call and needs no ring; a mask that hides it from the ring means it nevertheless.
-        driver.kind() != DriverKind::Uring || driver.has_code(Code::Splice)
+    /// Whether bytes of this stream may go by this road.
+    pub(super) fn is_open(&self, from: &ByteStream) -> bool {
+        !self.closed && may_splice(from.socket.driver())
     }
 
     /// Bytes on it.
@@ -52,41 +52,43 @@ impl Road {
     ) -> Poll<io::Result<Taken>> {
         loop {
             ready!(from.poll_wait(&mut self.arrival, cx))?;
-            let pipe = match &mut self.pipe {
-                Some(pipe) => pipe,
-                none => none.insert(SplicePipe::take(from.socket.driver())?),
-            };
+            // One that stays empty goes back to the shard: it is for those who have bytes to move.
+            let mut pipe = SplicePipe::take(from.socket.driver())?;
             match pipe.fill_now(&from.socket) {
-                Ok(0) => {
-                    self.pipe = None;
-                    return Poll::Ready(Ok(Taken::End));
+                Ok(0) => return Poll::Ready(Ok(Taken::End)),
+                Ok(_) => {
+                    self.pipe = Some(pipe);
+                    return Poll::Ready(Ok(Taken::Some));
                 }
-                Ok(_) => return Poll::Ready(Ok(Taken::Some)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // The pipe is for those who have bytes to move.
-                    self.pipe = None;
                     self.arrival = Some(from.wait_for(Interest::Readable)?);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    self.pipe = None;
+                    self.closed = true;
                     return Poll::Ready(Ok(Taken::Closed));
                 }
-                Err(error) => {
-                    self.pipe = None;
-                    return Poll::Ready(Err(error));
-                }
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
 
     /// Sends what the kernel takes of the bytes on it.
     pub(super) fn put(&mut self, to: &ByteStream) -> io::Result<usize> {
-        match &mut self.pipe {
-            Some(pipe) => pipe.drain_now(&to.socket),
-            None => Ok(0),
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(0);
+        };
+        let sent = pipe.drain_now(&to.socket)?;
+        if pipe.bytes() == 0 {
+            self.pipe = None;
         }
+        Ok(sent)
     }
+}
+
+/// It is a call and needs no ring; a mask that hides it from the ring means it nevertheless.
+fn may_splice(driver: &Driver) -> bool {
+    driver.kind() != DriverKind::Uring || driver.has_code(Code::Splice)
 }
 
 /// Sends a part of a file by this road; gives the file back where it cannot go by it.
@@ -96,10 +98,10 @@ pub(super) async fn send_by_road(
     range: Range<u64>,
     sent: &mut u64,
 ) -> io::Result<Option<File>> {
-    if !Road::is_open(to) {
+    let driver = to.socket.driver();
+    if !may_splice(driver) {
         return Ok(Some(file));
     }
-    let driver = to.socket.driver();
     let file = Arc::new(OwnedFd::from(file));
     let mut room = None;
     while range.start + *sent < range.end {

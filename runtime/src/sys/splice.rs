@@ -16,9 +16,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 
-/// What a pipe is asked to hold. A user may have so many pages in pipes (64 MiB by default) and
-/// gets small ones beyond that.
-const PIPE_BYTES: usize = 256 * 1024;
+/// What a pipe is asked to hold: with more nothing is faster, with less some is slower (`docs/decisions/0012`). A user may
+/// have so many pages in pipes (64 MiB by default) and gets small ones beyond that.
+const PIPE_BYTES: usize = 512 * 1024;
 
 /// A pipe to splice through, and how much lies in it.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    /// A pipe as large as may be had, up to 256 KiB.
+    /// A pipe as large as may be had, up to [`PIPE_BYTES`].
     ///
     /// # Errors
     ///
