@@ -31,6 +31,9 @@ use std::{env, fs, io, process, thread};
 /// How long a device may take to appear after the kernel has started its first process.
 const DISK_WAIT: Duration = Duration::from_secs(60);
 
+/// How many descriptors a test may have open: some hold the two ends of a thousand connections.
+const DESCRIPTORS: u64 = 20_000;
+
 fn main() {
     if process::id() != 1 {
         eprintln!("this program is the first process of a guest, and this is not one");
@@ -48,7 +51,7 @@ fn main() {
     sys::power_off();
 }
 
-/// Mounts what programs expect to find, and raises the loopback interface.
+/// Mounts what programs expect to find, and raises the loopback interface and a limit.
 fn prepare() -> io::Result<()> {
     sys::mount("proc", "/proc", "proc")?;
     sys::mount("sysfs", "/sys", "sysfs")?;
@@ -62,6 +65,7 @@ fn prepare() -> io::Result<()> {
         Err(_) => sys::mount("tmpfs", "/tmp", "tmpfs")?,
     }
     sys::raise_loopback()?;
+    sys::allow_descriptors(DESCRIPTORS)?;
     println!(
         "KERNEL {}",
         fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()

@@ -1,4 +1,4 @@
-//! The five system calls that `std` does not offer, behind safe functions.
+//! The six system calls that `std` does not offer, behind safe functions.
 //!
 //! **Invariants**
 //!
@@ -43,6 +43,16 @@ pub(crate) fn raise_loopback() -> io::Result<()> {
     request.ifr_ifru.ifru_flags = libc::IFF_UP.try_into().map_err(io::Error::other)?;
     // SAFETY: SIOCSIFFLAGS reads one `ifreq`, and `request` is one: Invariant 1.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+}
+
+/// Lets this process and its children have so many descriptors open.
+pub(crate) fn allow_descriptors(most: libc::rlim_t) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
+    };
+    // SAFETY: reads one `rlimit`, and `limit` is one: Invariant 1.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
 }
 
 /// Reaps one child that has ended, whichever it is. `None` if none has.
