@@ -18,6 +18,7 @@ impl Feature {
             Self::Multishot | Self::BufRing => "5.19",
             Self::ReadNowait => "4.14",
             Self::PollFirst => "5.19",
+            Self::SendAll => "6.1",
         }
     }
 
@@ -37,6 +38,7 @@ impl Feature {
             Self::MsgRing => "a shard wakes another through an eventfd",
             Self::ReadNowait => "a cached read goes through the ring like any other",
             Self::PollFirst => "a receive looks in vain before it waits",
+            Self::SendAll => "a long write asks again after each part that the kernel takes",
         }
     }
 }

@@ -121,6 +121,8 @@ named! {
         ReadNowait = "read_nowait",
         /// Receives that wait before they try (5.19).
         PollFirst = "poll_first",
+        /// Sends that go on until all is sent, and say how much was when they are cancelled (6.1).
+        SendAll = "send_all",
     }
 }
 

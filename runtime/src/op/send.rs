@@ -15,9 +15,9 @@ use socket2::Socket;
 
 use super::{Attempt, OpCode, Ready, SendQueue, Shared};
 use crate::buf::{BufError, BufResult, IoBuf};
-#[cfg(target_os = "linux")]
-use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Interest};
+#[cfg(target_os = "linux")]
+use crate::driver::{Feature, Sqe};
 use crate::sys::{self, RawSource};
 
 /// Sends the initialised bytes of a buffer from `from` on; may send fewer.
@@ -78,8 +78,8 @@ impl<B: IoBuf> Send<B> {
     pub(super) fn asked(&self) -> (io_uring::types::Fd, &[u8], i32) {
         use std::os::fd::AsRawFd;
         let fd = io_uring::types::Fd(self.socket.as_raw_fd());
-        let whole = if self.all { libc::MSG_WAITALL } else { 0 };
-        (fd, &self.buf.as_init()[self.from..], FLAGS | whole)
+        let flags = flags(&self.socket, self.all);
+        (fd, &self.buf.as_init()[self.from..], flags)
     }
 }
 
@@ -88,6 +88,16 @@ impl<B: IoBuf> Send<B> {
 pub(super) const FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 pub(super) const FLAGS: i32 = 0;
+
+/// The flags of a send that is to go on until all is sent, where the kernel can be trusted with it.
+#[cfg(target_os = "linux")]
+pub(super) fn flags(socket: &Shared<Socket>, all: bool) -> i32 {
+    if all && socket.driver().has(Feature::SendAll) {
+        FLAGS | libc::MSG_WAITALL
+    } else {
+        FLAGS
+    }
+}
 
 /// Sends what the kernel takes at once.
 ///

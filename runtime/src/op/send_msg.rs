@@ -22,6 +22,8 @@ use std::rc::Rc;
 use socket2::Socket;
 
 use super::send::FLAGS;
+#[cfg(target_os = "linux")]
+use super::send::flags;
 use super::{Attempt, OpCode, Ready, SendQueue, Shared};
 use crate::buf::{BufError, BufResult, IoBufs, PARTS_MAX, parts_from};
 #[cfg(target_os = "linux")]
@@ -141,9 +143,8 @@ unsafe impl<V: IoBufs, const STREAM: bool> OpCode for Gathered<V, STREAM> {
         let (bufs, from) = (&self.bufs, self.from);
         let show = |show: &mut dyn FnMut(_)| parts_from(bufs, from, Self::PARTS_MAX, show);
         let message = self.message.aim(show);
-        let whole = if self.all { libc::MSG_WAITALL } else { 0 };
         io_uring::opcode::SendMsg::new(fd, message)
-            .flags((FLAGS | whole).cast_unsigned())
+            .flags(flags(&self.socket, self.all).cast_unsigned())
             .build()
             .into()
     }

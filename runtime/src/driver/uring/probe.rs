@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use io_uring::{cqueue, opcode, squeue, types};
+use socket2::SockRef;
 
 use super::ring::{Cqe, Kernel, Ring};
 use super::{Sqe, setup};
@@ -153,6 +154,7 @@ fn find() -> io::Result<Probed> {
     note(Feature::MsgRing, test.message());
     note(Feature::ReadNowait, Ok(()));
     note(Feature::PollFirst, test.poll_first());
+    note(Feature::SendAll, test.send_all());
     probed.features = opcodes(&test.ring, probed.features).map_err(|error| explain(&error))?;
     if !test.knows_usage() {
         probed.features = probed.features.without(Mask::NONE.with_code(Code::SendZc));
@@ -326,6 +328,19 @@ impl Test {
             1 => Ok(()),
             other => Err(io::Error::other(format!("{other} bytes for one"))),
         }
+    }
+
+    /// Cancels a send of more than there is room for. Kernels that go on sending and forget it once
+    /// they are cancelled would have a write say that nothing of it was sent.
+    fn send_all(&mut self) -> io::Result<()> {
+        static MUCH: [u8; 1 << 14] = [0; 1 << 14];
+        let (near, _far) = UnixStream::pair()?;
+        SockRef::from(&near).set_send_buffer_size(1)?;
+        let to = types::Fd(near.as_raw_fd());
+        let send = opcode::Send::new(to, MUCH.as_ptr(), 1 << 14).flags(libc::MSG_WAITALL);
+        let cancel = opcode::AsyncCancel::new(0);
+        let got = self.run(&[send.build(), cancel.build()], 2)?;
+        answered(got.iter().find(|cqe| cqe.user_data == 0)).map(drop)
     }
 
     /// Whether a zero-copy send may ask what became of its buffer, without which it would not be
