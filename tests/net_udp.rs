@@ -445,6 +445,19 @@ fn a_datagram_leaves_from_the_source_that_was_chosen() {
     });
 }
 
+/// Whether a send in segments comes to a plain socket that wants them together as a whole: before
+/// Linux 5.11 it is cut on its way into loopback, and not put together on its way out.
+async fn is_uncut_on_loopback() -> bool {
+    let (near, _) = bound().await;
+    let (far, far_address) = bound().await;
+    far.set_gro(true).expect("set");
+    let plain = far.into_std().await.expect("nobody else has it");
+    let segments = Transmit::new(vec![5; 2500]).to(far_address).segments(1000);
+    near.send_msg(segments).await.expect("sent");
+    let mut space = vec![0; 65_536];
+    plain.recv(&mut space).expect("received") == 2500
+}
+
 #[test]
 fn the_kernel_cuts_a_send_into_segments_and_puts_them_together_again() {
     on_each_driver(async || {
@@ -459,6 +472,10 @@ fn the_kernel_cuts_a_send_into_segments_and_puts_them_together_again() {
         far.set_gro(true).expect("set");
         let refused = far.recv().await.expect_err("its buffers are too small");
         assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        if !is_uncut_on_loopback().await {
+            // There is nothing to put together: see the kernel's own answer.
+            return;
+        }
         near.send_msg(segments()).await.expect("sent");
         let ((received, meta), _) = far
             .recv_msg(Vec::with_capacity(65_536))
