@@ -9,12 +9,12 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use crate::context::{Context, try_current};
-use crate::panics::{contain, discard_panic};
+use crate::panics::{contain, discard_panic, lock};
 use crate::pool::{Job, Pool, PoolConfig};
 use crate::task::{JoinError, Wait, waiting};
 
@@ -31,8 +31,7 @@ struct State<F, T> {
 
 impl<F, T> Call<F, T> {
     fn lock(&self) -> MutexGuard<'_, State<F, T>> {
-        // No code of a user runs under this lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Leaves the result. Whoever calls this has taken the closure.

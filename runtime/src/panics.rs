@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send + 'static>;
@@ -14,6 +15,13 @@ pub(crate) type Payload = Box<dyn Any + Send + 'static>;
 #[inline]
 pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(code))
+}
+
+/// Locks, looking through poison: no code of a user runs under a lock of ours, or where it does,
+/// what it could leave half done is its own.
+#[inline]
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Drops a panic's payload, whose own drop may panic too. What that second panic carries is

@@ -18,19 +18,16 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::blocking::spawn_blocking;
 #[cfg(any(windows, test))]
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt};
+use crate::panics::lock;
 
 /// Bytes that one call moves at most.
 const CALL_BYTES: usize = 64 * 1024;
-
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Whose turn it is, and who waits for theirs.
 #[derive(Debug, Default)]

@@ -5,10 +5,11 @@
 //! with a number behind it if another has that name already.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::driver::DriverKind;
 use crate::executor::Remote;
+use crate::panics::lock;
 
 /// A shard, for as long as this lives.
 #[derive(Debug)]
@@ -34,8 +35,7 @@ impl Member {
 static ROSTER: Mutex<Vec<Weak<Member>>> = Mutex::new(Vec::new());
 
 fn roster() -> MutexGuard<'static, Vec<Weak<Member>>> {
-    // No code of a user runs under this lock.
-    ROSTER.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&ROSTER)
 }
 
 /// Puts a shard on the roster.

@@ -10,24 +10,16 @@
 #[cfg(not(loom))]
 pub(crate) use self::std_shim::{
     Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Condvar, Mutex, MutexGuard, Ordering,
-    fence, start_thread, thread_local_const, wait_timeout,
+    fence, lock, start_thread, thread_local_const, wait_timeout,
 };
 
 #[cfg(loom)]
 pub(crate) use self::loom_shim::{
     Arc, AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Cell, Condvar, Mutex, MutexGuard, Ordering,
-    fence, start_thread, thread_local_const, wait_timeout,
+    fence, lock, start_thread, thread_local_const, wait_timeout,
 };
 
 pub(crate) use self::witness::Witness;
-
-/// Locks, looking through poison: what our locks guard is never left half changed, since no code
-/// of a user runs under one.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
 
 #[cfg(not(loom))]
 mod std_shim {
@@ -36,6 +28,8 @@ mod std_shim {
         AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Ordering, fence,
     };
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+    pub(crate) use crate::panics::lock;
 
     /// Starts a detached thread.
     pub(crate) fn start_thread(
@@ -167,6 +161,13 @@ mod loom_shim {
     };
     pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+    /// As `panics::lock`.
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Starts a detached thread.
     pub(crate) fn start_thread(
         _name: String,
@@ -186,7 +187,7 @@ mod loom_shim {
     ) -> MutexGuard<'a, T> {
         if timeout.is_zero() {
             drop(guard);
-            return super::lock(mutex);
+            return lock(mutex);
         }
         condvar
             .wait(guard)

@@ -14,10 +14,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::Sink;
 use super::slots::{Completion, SlotId};
+use crate::panics::lock;
 use crate::pool::{Pool, Ticket};
 use crate::sys;
 
@@ -35,10 +36,7 @@ struct Results {
 
 impl Results {
     fn push(&self, id: SlotId, result: isize) {
-        self.list
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((id, result));
+        lock(&self.list).push((id, result));
         // Pairs with the Acquire in `reap`; the mutex orders the list itself.
         self.pending.store(true, Ordering::Release);
     }
@@ -120,13 +118,7 @@ impl Offload {
         if !self.is_pending() || !self.results.pending.swap(false, Ordering::Acquire) {
             return;
         }
-        let list = std::mem::take(
-            &mut *self
-                .results
-                .list
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let list = std::mem::take(&mut *lock(&self.results.list));
         for (id, result) in list {
             self.tickets.borrow_mut().remove(&id.to_bits());
             sink.deliver(id, Completion { result, flags: 0 }, false);

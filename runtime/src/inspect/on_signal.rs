@@ -5,7 +5,7 @@
 //! write to a pipe.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use signal_hook::consts::FORBIDDEN;
 use signal_hook::iterator::Signals;
 
 use super::snapshot::snapshot;
+use crate::panics::lock;
 use crate::signal::unix::SignalKind;
 
 /// How long the shards have to answer.
@@ -48,8 +49,7 @@ pub fn dump_on(kind: SignalKind) -> io::Result<()> {
         let message = format!("{kind:?} cannot be handled");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    // No code of a user runs under this lock.
-    let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut heard = lock(&HEARD);
     if heard.contains(&signal) {
         return Ok(());
     }

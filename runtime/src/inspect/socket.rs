@@ -14,13 +14,14 @@ use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::snapshot::snapshot;
+use crate::panics::lock;
 
 /// How long the shards have to answer.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -51,11 +52,6 @@ struct Clients {
     ended: bool,
     next: u64,
     streams: Vec<(u64, UnixStream)>,
-}
-
-fn lock(clients: &Mutex<Clients>) -> MutexGuard<'_, Clients> {
-    // No code of a user runs under this lock.
-    clients.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets the user of this process see it through a Unix socket at `path`: `annulet-top PATH` shows

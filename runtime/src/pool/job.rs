@@ -5,10 +5,10 @@
 //! protocol, and each kind of [`Job`] keeps it with a lock that is held for the length of one
 //! `Option::take`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::{fmt, io};
 
-use crate::panics::discard_panic;
+use crate::panics::{discard_panic, lock};
 
 /// What the pool runs, as it lies in the queue: whoever makes one decides what else is in its
 /// allocation, as its result.
@@ -42,8 +42,7 @@ impl Plain {
 
     /// Takes the closure out. `None` if somebody else has.
     pub(super) fn take(&self) -> Option<Work> {
-        // No code of a user runs under this lock, so poison says nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 }
 

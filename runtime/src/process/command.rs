@@ -13,6 +13,7 @@ use super::child::Child;
 use super::handle::Loose;
 use crate::blocking::{BlockingHandle, spawn_blocking};
 use crate::context::Context;
+use crate::panics::lock;
 
 /// Which streams were chosen; the others get the default of the call that starts the child.
 #[derive(Clone, Copy, Debug, Default)]
@@ -277,7 +278,7 @@ impl Command {
     fn start(&self, default: Unchosen) -> Starting {
         let (std, chosen, kill_on_drop) = (Arc::clone(&self.std), self.chosen, self.kill_on_drop);
         Starting(Some(spawn_blocking(move || {
-            let mut command = std.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut command = lock(&std);
             let child = start(&mut command, chosen, default)?;
             Started::new(child, kill_on_drop).map_err(|(error, mut child)| {
                 // Here it may be waited for: this is the pool.

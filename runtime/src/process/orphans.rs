@@ -6,24 +6,22 @@
 //! reaps the rest.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use crate::panics::lock;
 use crate::sys::pidfd;
 
 static ORPHANS: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 /// Takes over a child.
 pub(super) fn adopt(pidfd: OwnedFd) {
-    ORPHANS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(pidfd);
+    lock(&ORPHANS).push(pidfd);
     reap();
 }
 
 /// Reaps those that have ended.
 pub(super) fn reap() {
-    let mut orphans = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut orphans = lock(&ORPHANS);
     // An error says that it has been reaped already.
     orphans.retain(|orphan| matches!(pidfd::try_wait(orphan.as_raw_fd()), Ok(None)));
 }

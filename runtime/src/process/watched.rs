@@ -7,10 +7,11 @@
 
 use std::io;
 use std::process::{Child, ExitStatus};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+use crate::panics::lock;
 use crate::sys::process::Awaited;
 use crate::task::{Wait, waiting};
 
@@ -37,11 +38,6 @@ impl State {
 /// A child and the thread that waits for it.
 #[derive(Debug)]
 pub(super) struct Watched(Arc<Mutex<State>>);
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // No code of a user runs under this lock.
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Watched {
     /// Takes over a child, and starts its thread.

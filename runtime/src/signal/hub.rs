@@ -12,9 +12,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 
+use crate::panics::lock;
 use crate::task::{Wait, waiting};
 
 /// A signal by the system's number.
@@ -48,8 +49,7 @@ static HUB: Mutex<Hub> = Mutex::new(Hub {
 });
 
 fn hub() -> MutexGuard<'static, Hub> {
-    // No code of a user runs under this lock.
-    HUB.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&HUB)
 }
 
 impl Hub {

@@ -12,12 +12,13 @@ use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::hub::{self, Hears, Number};
 use super::source;
+use crate::panics::lock;
 use crate::time::timeout;
 
 #[derive(Default)]
@@ -38,8 +39,7 @@ struct Inner(Mutex<State>);
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code of a user runs under this lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn ask(&self) {

@@ -6,7 +6,7 @@
 //! the process.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 
 use signal_hook::consts::FORBIDDEN;
@@ -14,6 +14,7 @@ use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level::emulate_default_handler;
 
 use super::hub::{Number, deliver};
+use crate::panics::lock;
 use crate::sys;
 
 /// `SIGINT`.
@@ -44,7 +45,7 @@ pub(super) fn watch(signals: &[Number]) -> io::Result<()> {
             ));
         }
     }
-    let mut source = SOURCE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut source = lock(&SOURCE);
     let handle = match &*source {
         Some(handle) => handle,
         None => source.insert(start()?),

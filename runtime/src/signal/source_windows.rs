@@ -4,9 +4,10 @@
 
 use std::io;
 use std::process;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::hub::{Number, deliver};
+use crate::panics::lock;
 
 /// The only kind there is: all of the console's requests are one.
 const REQUEST: Number = 1;
@@ -22,7 +23,7 @@ pub(super) fn ending() -> &'static [Number] {
 /// Has the console's requests delivered from now on.
 pub(super) fn watch(_signals: &[Number]) -> io::Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut installed = lock(&INSTALLED);
     if !*installed {
         ctrlc::set_handler(|| deliver(REQUEST)).map_err(io::Error::other)?;
         *installed = true;

@@ -14,10 +14,11 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::metrics::CLASSES;
+use crate::panics::lock;
 
 /// Shares of the default class, and of one that does not say.
 const SHARES: u32 = 100;
@@ -157,7 +158,7 @@ impl ClassBuilder {
     /// If there is a class of that name with other settings, or no room for one more.
     pub fn register(self) -> Result<Class, ClassError> {
         static REGISTER: Mutex<()> = Mutex::new(());
-        let _one_at_a_time = REGISTER.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = lock(&REGISTER);
         place(&SPECS, self.0).map(Class::from_index)
     }
 }

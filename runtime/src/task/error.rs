@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use super::meta::TaskId;
-use crate::panics::Payload;
+use crate::panics::{Payload, lock};
 
 /// The text of a panic, if it has one.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> Option<&str> {
@@ -97,7 +97,7 @@ impl fmt::Display for JoinError {
             Kind::Cancelled => f.write_str(" was cancelled"),
             Kind::Panicked(payload) => {
                 f.write_str(" panicked")?;
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+                let payload = lock(payload);
                 panic_text(&**payload).map_or(Ok(()), |text| write!(f, ": {text}"))
             }
         }

@@ -4,17 +4,14 @@
 //! when a task with a name is spawned and when its cell is freed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::meta::TaskId;
+use crate::panics::lock;
 
 fn names() -> MutexGuard<'static, HashMap<TaskId, Arc<str>>> {
     static NAMES: OnceLock<Mutex<HashMap<TaskId, Arc<str>>>> = OnceLock::new();
-    // No code of a user runs under this lock.
-    NAMES
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+    lock(NAMES.get_or_init(Mutex::default))
 }
 
 /// A name, for as long as this lives.

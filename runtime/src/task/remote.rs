@@ -30,7 +30,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -40,7 +39,7 @@ use super::messages::Message;
 use super::meta::TaskMeta;
 use super::owner::{LocalOwner, SharedOwner};
 use super::wait::{Wait, waiting};
-use crate::panics::{contain, discard_payload};
+use crate::panics::{contain, discard_payload, lock};
 
 enum Answer<T> {
     Waited,
@@ -71,8 +70,7 @@ struct Slot<T> {
 
 impl<T> Slot<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // No code of a user runs under it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -23,7 +23,7 @@ mod report;
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ pub use self::report::Stall;
 pub use crate::sys::backtrace::Frame;
 
 use crate::executor::Remote;
-use crate::panics::discard_panic;
+use crate::panics::{discard_panic, lock};
 use crate::sys::backtrace::capture;
 use crate::sys::thread::{Accounts, ThreadId};
 use crate::task::TaskId;
@@ -103,8 +103,7 @@ struct Room {
 }
 
 fn room() -> MutexGuard<'static, Room> {
-    // No code of a user runs under this lock.
-    ROOM.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&ROOM)
 }
 
 /// Watches the shard of the calling thread; nothing, if its threshold is zero or no thread can be

@@ -14,8 +14,9 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
+use crate::panics::lock;
 use crate::sys::linux;
 
 thread_local! {
@@ -46,7 +47,7 @@ impl Doorbell {
             ring: messages.then_some(ring),
         });
         if messages {
-            let mut bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bells = lock(&BELLS);
             bells.retain(|(_, bell)| bell.strong_count() > 0);
             bells.push((ring, Arc::downgrade(&this)));
         }
@@ -88,7 +89,7 @@ pub(super) fn drain(send: &mut dyn FnMut(RawFd)) {
 
 /// Wakes the shard of a ring that refused a message, if it is still there.
 pub(super) fn ring_instead(ring: RawFd) {
-    let bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    let bells = lock(&BELLS);
     // Numbers are used again, so the last of that number is the one that is open.
     let bell = bells.iter().rfind(|(number, _)| *number == ring);
     if let Some(bell) = bell.and_then(|(_, bell)| bell.upgrade()) {

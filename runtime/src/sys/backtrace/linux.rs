@@ -47,10 +47,11 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::Frame;
+use crate::panics::lock;
 use crate::sys::linux::thread_id;
 use crate::sys::thread::ThreadId;
 
@@ -87,7 +88,7 @@ pub(crate) struct Place(Vec<usize>);
 /// Where a thread stands. None if it is gone, does not take signals, or does not answer in time.
 pub(crate) fn capture(thread: ThreadId) -> Option<Place> {
     static SIGNAL: OnceLock<Option<i32>> = OnceLock::new();
-    let _asker = ASKER.lock().unwrap_or_else(PoisonError::into_inner);
+    let _asker = lock(&ASKER);
     let signal = (*SIGNAL.get_or_init(install))?;
     let number = thread.number();
     // Acquire: the sheet that the question before has left. Its partner is the store of FREE.
