@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// A place where a number of tasks wait for each other.
 ///
@@ -192,7 +192,8 @@ impl<K: Kind> Future for BarrierWait<'_, K> {
         let turn = poll_turn::<K, _, _>(
             &barrier.state,
             &mut self.place,
-            cx.waker(),
+            Wait::Barrier,
+            cx,
             |state| match state.arrive(&mut wakes) {
                 Turn::Waits => Err(Turn::Waits),
                 turn => Ok((turn, state.parties)),
@@ -201,7 +202,6 @@ impl<K: Kind> Future for BarrierWait<'_, K> {
         );
         wakes.wake();
         let Poll::Ready((turn, parties)) = turn else {
-            waiting(Wait::Barrier);
             return Poll::Pending;
         };
         self.done = true;

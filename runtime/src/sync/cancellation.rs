@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// Tells those who have a clone of it, or a child, that they should stop.
 ///
@@ -299,17 +299,14 @@ impl<K: Kind, C: Borrow<CancellationToken<K>>> Future for Cancelled<K, C> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let token = this.token.borrow();
-        let cancelled = poll_turn::<K, _, _>(
+        poll_turn::<K, _, _>(
             &token.node.state,
             &mut this.place,
-            cx.waker(),
+            Wait::Cancellation,
+            cx,
             |state| if state.cancelled { Ok(()) } else { Err(()) },
             |()| (),
-        );
-        if cancelled.is_pending() {
-            waiting(Wait::Cancellation);
-        }
-        cancelled
+        )
     }
 }
 

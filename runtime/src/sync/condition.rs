@@ -18,7 +18,7 @@ use super::look::wake;
 use super::mutex::{Lock, Mutex, MutexGuard};
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// Lets those who hold a [`Mutex`] wait until what it guards has changed.
 ///
@@ -195,7 +195,8 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> ConditionWait<'_, T, K, M> {
         poll_turn::<K, _, _>(
             &self.condition.state,
             place,
-            cx.waker(),
+            Wait::Condition,
+            cx,
             |_| Err(Notice::All),
             |notice| notice,
         )
@@ -217,7 +218,6 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Future for ConditionWait<'_, T,
                     let (mutex, next) = guard.into_parts();
                     this.stage = Stage::Waits(mutex, place);
                     wake(next);
-                    waiting(Wait::Condition);
                     return Poll::Pending;
                 }
                 Stage::Waits(mutex, place) => {
@@ -225,7 +225,6 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Future for ConditionWait<'_, T,
                     let notice = this.poll_notice(&mut place, cx);
                     if let Some(place) = place {
                         this.stage = Stage::Waits(mutex, place);
-                        waiting(Wait::Condition);
                         return Poll::Pending;
                     }
                     if let Poll::Ready(notice) = notice {

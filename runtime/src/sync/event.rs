@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// A flag that is set and cleared, and that any number of tasks wait for.
 ///
@@ -124,17 +124,14 @@ impl<K: Kind> Future for EventWait<'_, K> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let event = self.event;
-        let waited = poll_turn::<K, _, _>(
+        poll_turn::<K, _, _>(
             &event.state,
             &mut self.place,
-            cx.waker(),
+            Wait::Event,
+            cx,
             |state| if state.set { Ok(()) } else { Err(()) },
             |()| (),
-        );
-        if waited.is_pending() {
-            waiting(Wait::Event);
-        }
-        waited
+        )
     }
 }
 

@@ -13,7 +13,7 @@ use super::kind::Kind;
 use super::look::wake;
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// A value for one task at a time, which may hold it across an await.
 ///
@@ -286,12 +286,12 @@ impl<T, K: Kind, M: Deref<Target = Mutex<T, K>>> Future for Lock<T, K, M> {
         let value = poll_turn::<K, _, _>(
             &mutex.state,
             &mut this.place,
-            cx.waker(),
+            Wait::Mutex,
+            cx,
             |state| state.value.take().map(Some).ok_or(None),
             |value| value,
         );
         let Poll::Ready(value) = value else {
-            waiting(Wait::Mutex);
             return Poll::Pending;
         };
         let mutex = this.mutex.take().expect("looked at above");

@@ -12,7 +12,7 @@ use super::kind::Kind;
 use super::look::wake;
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// Wakes one task or all that wait. The building block of things that wait for a condition of their
 /// own.
@@ -171,7 +171,8 @@ impl<K: Kind> Future for Notified<'_, K> {
         let notified = poll_turn::<K, _, _>(
             &notify.state,
             &mut self.place,
-            cx.waker(),
+            Wait::Notify,
+            cx,
             |state| {
                 if state.rounds != round || std::mem::take(&mut state.kept) {
                     return Ok(());
@@ -180,9 +181,6 @@ impl<K: Kind> Future for Notified<'_, K> {
             },
             |_| (),
         );
-        if notified.is_pending() {
-            waiting(Wait::Notify);
-        }
         self.done = notified.is_ready();
         notified
     }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// A value that many read at once, or one changes, held across awaits.
 ///
@@ -384,7 +384,8 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Wanted<T, K, L> {
         let turn = poll_turn::<K, _, _>(
             &lock.state,
             &mut self.place,
-            cx.waker(),
+            Wait::RwLock,
+            cx,
             |state| {
                 let (lent, turn) = if writes {
                     (state.try_write(), Turn::Writes)
@@ -396,7 +397,6 @@ impl<T, K: Kind, L: Deref<Target = RwLock<T, K>>> Wanted<T, K, L> {
             |turn| turn,
         );
         let Poll::Ready(turn) = turn else {
-            waiting(Wait::RwLock);
             return Poll::Pending;
         };
         let (Turn::Has(value), Some(lock)) = (turn, self.lock.take()) else {

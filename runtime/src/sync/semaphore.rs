@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use super::kind::Kind;
 use super::turn::{Queued, Standing, leave, poll_turn};
 use super::waiters::{Place, WaitQueue, Wakes};
-use crate::task::{Wait, waiting};
+use crate::task::Wait;
 
 /// A number of permits, handed out first come first served.
 ///
@@ -440,7 +440,8 @@ impl<K: Kind, S: Deref<Target = Semaphore<K>>> Future for Acquire<K, S> {
         let turn = poll_turn::<K, _, _>(
             &semaphore.state,
             &mut this.place,
-            cx.waker(),
+            this.wait,
+            cx,
             |state| match state.take(count) {
                 Ok(()) => Ok(Turn::Has(count)),
                 Err(TryAcquireError::Closed) => Ok(Turn::Closed),
@@ -449,7 +450,6 @@ impl<K: Kind, S: Deref<Target = Semaphore<K>>> Future for Acquire<K, S> {
             |turn| turn,
         );
         let Poll::Ready(turn) = turn else {
-            waiting(this.wait);
             return Poll::Pending;
         };
         let semaphore = this.semaphore.take().expect("looked at above");

@@ -1,15 +1,16 @@
 //! A future's dealings with a queue: to ask, to wait for its turn, and to give up.
 //!
-//! The cell is looked into twice where a waker must be left: once to see that it must, and once
-//! more to leave it. Between the two the waker is cloned, which may run anybody's code, so the
-//! second look asks again.
+//! Each poll [looks into the cell](super::look): with a waker at hand it asks again for what the
+//! first look did not get, and only then joins the queue.
 
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::kind::Kind;
+use super::look::{Look, poll_cell};
 use super::waiters::{Left, Place, WaitQueue, Wakes};
 use crate::panics::discard_panic;
 use crate::shim::proven;
+use crate::task::Wait;
 
 /// A state with one queue.
 pub(crate) trait Queued {
@@ -19,7 +20,7 @@ pub(crate) trait Queued {
     fn queue(&mut self) -> &mut WaitQueue<Self::Value>;
 }
 
-/// One poll of a future that enters a state, or waits until it is served.
+/// One poll of a future that enters a state, or waits until it is served, for what `wait` says.
 ///
 /// `enter` is what the first poll does, and may be asked twice: it gives what is to be had at once,
 /// or the value to wait with, which is plain: dropping it runs no code of a user. Whoever was
@@ -28,79 +29,35 @@ pub(crate) trait Queued {
 pub(crate) fn poll_turn<K: Kind, S: Queued, R>(
     cell: &K::Cell<S>,
     place: &mut Option<Place>,
-    waker: &Waker,
+    wait: Wait,
+    cx: &Context<'_>,
     mut enter: impl FnMut(&mut S) -> Result<R, S::Value>,
-    served: impl FnOnce(S::Value) -> R,
+    served: impl Fn(S::Value) -> R,
 ) -> Poll<R> {
-    match place {
-        Some(_) => poll_served::<K, S>(cell, place, waker).map(served),
-        None => match K::with(cell, &mut enter) {
-            Ok(output) => Poll::Ready(output),
-            Err(value) => queue_up::<K, S, R>(cell, place, waker, value, enter),
-        },
-    }
-}
-
-/// Looks again with a waker at hand, and leaves it where there is nothing to be had.
-#[cold]
-fn queue_up<K: Kind, S: Queued, R>(
-    cell: &K::Cell<S>,
-    place: &mut Option<Place>,
-    waker: &Waker,
-    value: S::Value,
-    mut enter: impl FnMut(&mut S) -> Result<R, S::Value>,
-) -> Poll<R> {
-    let waker = waker.clone();
-    let entered = K::with(cell, |state| {
-        if proven::waiter_looks_again()
-            && let Ok(output) = enter(state)
-        {
-            return Err((output, waker));
+    let mut refused = None;
+    poll_cell::<K, S, R>(cell, wait, cx, |state, waker| {
+        if let Some(held) = place {
+            let Some(value) = state.queue().collect(held) else {
+                return state.queue().stand(held, cx, waker);
+            };
+            *place = None;
+            return Look::Done(served(value));
         }
-        Ok(state.queue().push(waker, value))
-    });
-    match entered {
-        Ok(taken) => {
-            *place = Some(taken);
-            Poll::Pending
-        }
-        // The waker that was cloned in vain is dropped here, outside of the cell.
-        Err((output, _waker)) => Poll::Ready(output),
-    }
-}
-
-/// Whether a waiter was served; if not, it goes on waiting, with the waker of this poll.
-fn poll_served<K: Kind, S: Queued>(
-    cell: &K::Cell<S>,
-    place: &mut Option<Place>,
-    waker: &Waker,
-) -> Poll<S::Value> {
-    let Some(held) = place else {
-        return Poll::Pending;
-    };
-    let mut got = K::with(cell, |state| {
-        let queue = state.queue();
-        match queue.collect(held) {
-            Some(value) => Ok(value),
-            None => Err(queue.wants_waker(held, waker)),
-        }
-    });
-    if let Err(true) = got {
-        let owned = waker.clone();
-        let (again, _before) = K::with(cell, |state| {
-            let queue = state.queue();
-            match queue.collect(held) {
-                Some(value) => (Ok(value), owned),
-                None => (Err(false), queue.rewake(held, owned)),
-            }
-        });
-        got = again;
-    }
-    let Ok(value) = got else {
-        return Poll::Pending;
-    };
-    *place = None;
-    Poll::Ready(value)
+        let entered = match refused.take() {
+            Some(value) if !proven::waiter_looks_again() => Err(value),
+            _ => enter(state),
+        };
+        let value = match entered {
+            Ok(output) => return Look::Done(output),
+            Err(value) => value,
+        };
+        let Some(waker) = waker.take() else {
+            refused = Some(value);
+            return Look::NeedsWaker;
+        };
+        *place = Some(state.queue().push(waker, value));
+        Look::Waits
+    })
 }
 
 /// Gives a place back, whose future is dropped. `left` hands on what was granted there, and lets
