@@ -6,18 +6,15 @@
 
 mod support {
     pub(crate) mod child;
+    pub(crate) mod seccomp;
 }
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use annulet::net::{TcpListener, TcpStream};
 use annulet::{Builder, DriverKind};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
-};
-use support::child;
+use seccompiler::{SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+use support::{child, seccomp};
 
 /// What a filter does to one system call.
 #[derive(Clone, Copy)]
@@ -48,14 +45,8 @@ impl Refusal {
                 vec![rule.expect("a condition")]
             }
         };
-        let filter = SeccompFilter::new(
-            BTreeMap::from([(self.call, rules)]),
-            SeccompAction::Allow,
-            SeccompAction::Errno(self.errno.unsigned_abs()),
-            std::env::consts::ARCH.try_into().expect("a known machine"),
-        );
-        let program: BpfProgram = filter.and_then(TryInto::try_into).expect("a small filter");
-        seccompiler::apply_filter(&program).expect("seccomp is there");
+        let action = SeccompAction::Errno(self.errno.unsigned_abs());
+        seccomp::answer(&[self.call], &rules, action);
     }
 }
 

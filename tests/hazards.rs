@@ -22,6 +22,7 @@ mod support {
     pub(crate) mod fds;
     pub(crate) mod network;
     pub(crate) mod random;
+    pub(crate) mod seccomp;
     pub(crate) mod sigpipe;
     pub(crate) mod streams;
 }

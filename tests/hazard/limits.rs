@@ -1,6 +1,5 @@
 //! Too few descriptors, a filter that kills, and interruptions: each in a process of its own.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
@@ -11,10 +10,10 @@ use std::time::{Duration, Instant};
 use annulet::net::{TcpListener, TcpStream};
 use annulet::time::{sleep, timeout};
 use annulet::{Builder, Choice, Feature};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::SeccompAction;
 
 use crate::alone;
-use crate::support::child;
+use crate::support::{child, seccomp};
 
 /// Fewer do not even start a program.
 const LIMIT_MIN: u32 = 4;
@@ -105,14 +104,7 @@ fn kill_for_io_uring() {
         libc::SYS_io_uring_enter,
         libc::SYS_io_uring_register,
     ];
-    let filter = SeccompFilter::new(
-        BTreeMap::from(calls.map(|call| (call, Vec::new()))),
-        SeccompAction::Allow,
-        SeccompAction::KillProcess,
-        std::env::consts::ARCH.try_into().expect("a known machine"),
-    );
-    let program: BpfProgram = filter.and_then(TryInto::try_into).expect("a small filter");
-    seccompiler::apply_filter(&program).expect("seccomp is there");
+    seccomp::answer(&calls, &[], SeccompAction::KillProcess);
 }
 
 #[test]
