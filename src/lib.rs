@@ -22,6 +22,21 @@
 //!     }
 //! }
 //! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `macros` | yes | `main`, `test`, `select!` |
+//! | `net` | yes | `net`: sockets |
+//! | `fs` | yes | `fs`: files |
+//! | `generators` | no | `stream!` and `try_stream!` |
+//! | `tokio-io` | no | tokio's `AsyncRead` and `AsyncWrite` on streams and pipes |
+//! | `hyper` | no | hyper's traits on streams, its executor and timer, and an HTTP/1.1 server |
+//! | `hickory` | no | `net::DnsResolver`: names by asking DNS servers from the shard itself |
+//! | `backtrace` | no | where a stalled task stands, in the report of the stall |
+//! | `tracing` | no | a span for each task |
+//! | `top` | no | the command `annulet-top` |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "fs")]

@@ -11,8 +11,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use annulet::net::{
-    CacheConfig, Resolved, Resolver, Resolving, SystemResolver, TcpListener, TcpStream, lookup,
-    set_name_cache, set_resolver,
+    CacheConfig, Early, Resolved, Resolver, Resolving, SystemResolver, TcpListener, TcpStream,
+    lookup, set_name_cache, set_resolver,
 };
 use annulet::time::{sleep, timeout};
 use annulet::{Builder, join_all, spawn};
@@ -35,7 +35,7 @@ impl Drop for Alive {
 }
 
 impl Resolver for Counting {
-    fn resolve(&self, host: &str) -> Resolving {
+    fn resolve(&self, host: &str, _early: Early) -> Resolving {
         self.asked.borrow_mut().push(host.to_owned());
         let count = self.asked.borrow().len();
         let fails = host.starts_with("no-");
@@ -161,6 +161,62 @@ fn a_resolver_may_say_for_how_long_within_the_bound() {
     }
 }
 
+/// Tells of one address, and keeps the rest to itself until it is told.
+struct Hesitant {
+    known: SocketAddr,
+    rest: Rc<Cell<bool>>,
+    /// Lookups that were neither finished nor dropped.
+    alive: Rc<Cell<u32>>,
+}
+
+impl Resolver for Hesitant {
+    fn resolve(&self, _host: &str, early: Early) -> Resolving {
+        let (known, rest) = (self.known, Rc::clone(&self.rest));
+        self.alive.set(self.alive.get() + 1);
+        let alive = Alive(Rc::clone(&self.alive));
+        Box::pin(async move {
+            let _alive = alive;
+            sleep(Duration::from_millis(1)).await;
+            early.tell(&[known]);
+            while !rest.get() {
+                sleep(Duration::from_millis(1)).await;
+            }
+            Ok(Resolved::new(vec![answer(1, 0), known]))
+        })
+    }
+}
+
+#[test]
+fn all_who_connect_begin_with_what_is_known_and_the_answer_goes_on_for_the_others() {
+    annulet::for_each_driver(|runtime| {
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+            let known = listener.local_addr().expect("bound");
+            let hesitant = Rc::new(Hesitant {
+                known,
+                rest: Rc::default(),
+                alive: Rc::default(),
+            });
+            set_name_cache(CacheConfig::default());
+            set_resolver(Rc::clone(&hesitant) as Rc<dyn Resolver>);
+            let target = format!("a:{}", known.port());
+            let waiting = spawn(lookup(target.clone()));
+            let connecting = (0..3).map(|_| spawn(TcpStream::connect(target.clone())));
+            let connected = join_all(connecting.collect::<Vec<_>>());
+            let connected = timeout(Duration::from_secs(10), connected).await;
+            for stream in connected.expect("they wait for the rest") {
+                stream.expect("no panic").expect("it listens");
+            }
+            assert!(!waiting.is_finished());
+            assert_eq!(hesitant.alive.get(), 1, "one lookup for all");
+            hesitant.rest.set(true);
+            let all = waiting.await.expect("no panic").expect("found");
+            assert_eq!(all, [answer(1, known.port()), known]);
+            assert_eq!(hesitant.alive.get(), 0);
+        });
+    });
+}
+
 #[test]
 fn failures_are_told_to_all_and_not_remembered() {
     counting(Counting::default(), async |resolver| {
@@ -220,7 +276,7 @@ fn another_resolver_is_asked_at_once_even_for_what_is_known_or_under_way() {
 struct Circular;
 
 impl Resolver for Circular {
-    fn resolve(&self, host: &str) -> Resolving {
+    fn resolve(&self, host: &str, _early: Early) -> Resolving {
         let same = format!("{host}:1");
         Box::pin(async move { lookup(same).await.map(Resolved::new) })
     }

@@ -87,21 +87,27 @@ impl<T: ToAddrs + ?Sized> ToAddrs for &T {
 ///
 /// Outside a runtime, for a name.
 pub async fn lookup(target: impl ToAddrs) -> io::Result<Vec<SocketAddr>> {
-    let invalid = |message| io::Error::new(io::ErrorKind::InvalidInput, message);
     match target.to_target() {
         Target::Addr(addr) => Ok(vec![addr]),
         Target::Addrs(addrs) if addrs.is_empty() => Err(invalid("no address to use")),
         Target::Addrs(addrs) => Ok(addrs),
         Target::Name(name) => {
-            let (host, port) = name
-                .rsplit_once(':')
-                .ok_or_else(|| invalid("a name wants a port, as in host:80"))?;
-            let port = port.parse();
-            resolve(
-                host,
-                port.map_err(|_| invalid("a port is a number up to 65535"))?,
-            )
-            .await
+            let (host, port) = host_and_port(&name)?;
+            resolve(host, port).await
         }
     }
+}
+
+/// A name and a port: `host:port`.
+pub(crate) fn host_and_port(name: &str) -> io::Result<(&str, u16)> {
+    let (host, port) = name
+        .rsplit_once(':')
+        .ok_or_else(|| invalid("a name wants a port, as in host:80"))?;
+    let port = port.parse();
+    let port = port.map_err(|_| invalid("a port is a number up to 65535"))?;
+    Ok((host, port))
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }

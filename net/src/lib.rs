@@ -39,8 +39,10 @@ pub use annulet_runtime::buf::Lease;
 pub use annulet_runtime::op::{Credentials, CutShort, Datagram, Meta};
 pub use connect::{ConnectError, Connector};
 pub use resolve::{
-    CacheConfig, Resolved, Resolver, Resolving, SystemResolver, set_name_cache, set_resolver,
+    CacheConfig, Early, Resolved, Resolver, Resolving, SystemResolver, set_name_cache, set_resolver,
 };
+#[cfg(feature = "hickory")]
+pub use resolve::{DnsConfig, DnsResolver};
 pub use serve::{
     Listener, Over, Running, Server, ServerStats, Serving, serve, serve_over, serve_with,
 };

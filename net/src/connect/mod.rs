@@ -7,17 +7,20 @@ mod error;
 mod eyeballs;
 
 use std::fmt;
+use std::future::ready;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use annulet_runtime::stream::once;
 use annulet_runtime::time::timeout;
 use socket2::{SockAddr, SockRef, Socket};
 
 pub use self::error::ConnectError;
-use self::eyeballs::{Failures, alternating, first_of};
-use crate::addr::{ToAddrs, lookup};
+use self::eyeballs::{Failures, first_of};
+use crate::addr::{Target, ToAddrs, host_and_port};
+use crate::resolve::resolve_early;
 use crate::tcp::TcpStream;
 
 /// How long an address may be silent before the next is tried as well.
@@ -29,7 +32,7 @@ type Configure = dyn Fn(SockRef<'_>, SocketAddr) -> io::Result<()>;
 ///
 /// Of several addresses, as a name has them, those of the two families are tried in turn. The next
 /// is tried when the one before has failed or been silent for the attempt delay, and the first that
-/// answers is taken (RFC 8305).
+/// answers is taken (RFC 8305). The first is tried as soon as the resolver tells of it.
 ///
 /// # Examples
 ///
@@ -140,13 +143,20 @@ impl Connector {
     pub async fn connect(&self, address: impl ToAddrs) -> io::Result<TcpStream> {
         let failures = Failures::default();
         let connecting = async {
-            let addresses = lookup(address).await?;
-            // Nothing to choose from, and so nothing to keep.
-            if let [only] = addresses[..] {
-                return self.dial(only).await.map(Some);
-            }
             let dial = async |address| self.dial(address).await;
-            Ok(first_of(alternating(addresses), self.delay, &failures, dial).await)
+            match address.to_target() {
+                // Nothing to choose from, and so nothing to keep.
+                Target::Addr(only) => self.dial(only).await.map(Some),
+                Target::Addrs(all) => {
+                    let all = once(ready(Ok(all)));
+                    first_of(all, self.delay, &failures, dial).await
+                }
+                Target::Name(name) => {
+                    let (host, port) = host_and_port(&name)?;
+                    let found = resolve_early(host, port);
+                    first_of(found, self.delay, &failures, dial).await
+                }
+            }
         };
         let connected = match self.timeout {
             Some(longest) => timeout(longest, connecting).await,

@@ -1,16 +1,17 @@
 //! Who is tried when, in virtual time, by a dialer that does as it is told.
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{pending, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use annulet_runtime::Builder;
+use annulet_runtime::stream::once;
 use annulet_runtime::time::{now, sleep};
 
-use super::eyeballs::{Failures, alternating, first_of};
+use super::eyeballs::{Failures, first_of, next_of};
 use super::{ATTEMPT_DELAY, ConnectError};
 
 /// What an address does, and after how many milliseconds.
@@ -51,7 +52,7 @@ fn race(acts: &[Act]) -> Outcome {
         let left = Rc::new(Cell::new(0));
         let failures = Failures::default();
         let winner = first_of(
-            addresses,
+            once(ready(Ok(addresses))),
             ATTEMPT_DELAY,
             &failures,
             async |address: SocketAddr| {
@@ -72,7 +73,7 @@ fn race(acts: &[Act]) -> Outcome {
                 }
             },
         );
-        let winner = winner.await;
+        let winner = winner.await.expect("there was no lookup");
         Outcome {
             winner,
             took_ms: (now() - begun).as_millis(),
@@ -93,6 +94,10 @@ fn families_take_turns_and_keep_their_order() {
     let of = |texts: &[&str]| -> Vec<SocketAddr> {
         let parsed = texts.iter().map(|text| text.parse().expect("an address"));
         parsed.collect()
+    };
+    let alternating = |mut left: Vec<SocketAddr>| {
+        let first = next_of(&mut left, None);
+        std::iter::successors(first, |last| next_of(&mut left, Some(*last))).collect::<Vec<_>>()
     };
     let mixed = of(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
     let turns = of(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);

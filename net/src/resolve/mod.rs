@@ -5,13 +5,18 @@
 //! asks while one is under way joins it. A lookup lives as long as somebody waits for it: with the
 //! last of them its future is dropped. Whichever of them is polled drives it; [`Turns`] sees to it
 //! that the answer reaches all, and that the others are woken when the one that drove it gives up.
+//!
+//! Who connects need not wait for the whole answer: what the resolver tells [`Early`] reaches all
+//! who wait, as the answer does, and each takes from it what it has not had.
 
 mod cache;
+#[cfg(feature = "hickory")]
+mod dns;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
@@ -20,10 +25,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use annulet_runtime::spawn_blocking;
+use annulet_runtime::stream::{Stream, try_unfold};
 use annulet_runtime::time::now;
 
 use self::cache::Cache;
 pub use self::cache::CacheConfig;
+#[cfg(feature = "hickory")]
+pub use self::dns::{DnsConfig, DnsResolver};
 use crate::turns::Turns;
 
 /// What a resolver says of a name.
@@ -54,6 +62,18 @@ impl Resolved {
     }
 }
 
+/// Where a resolver says what it knows already, for those who connect: they begin with that.
+#[derive(Clone, Debug, Default)]
+pub struct Early(Rc<RefCell<Vec<SocketAddr>>>);
+
+impl Early {
+    /// Tells of these addresses. To be called by the future that [`Resolver::resolve`] gave, while
+    /// it is polled; all that was told must be in what that answers, too.
+    pub fn tell(&self, addresses: &[SocketAddr]) {
+        self.0.borrow_mut().extend_from_slice(addresses);
+    }
+}
+
 /// The future of a [`Resolver`].
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Resolved>>>>;
 
@@ -61,10 +81,12 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Resolved>>>>;
 pub trait Resolver {
     /// The addresses of `host`, a name without a port.
     ///
+    /// One that learns of some addresses before the others may tell of them by `early`.
+    ///
     /// # Cancel safety
     ///
     /// The future is dropped when nobody waits for it any more. The next who asks begins anew.
-    fn resolve(&self, host: &str) -> Resolving;
+    fn resolve(&self, host: &str, early: Early) -> Resolving;
 }
 
 /// The system's resolver, `getaddrinfo`, on the blocking pool: it knows `/etc/hosts`, and whatever
@@ -75,7 +97,7 @@ pub trait Resolver {
 pub struct SystemResolver;
 
 impl Resolver for SystemResolver {
-    fn resolve(&self, host: &str) -> Resolving {
+    fn resolve(&self, host: &str, _early: Early) -> Resolving {
         let host = host.to_owned();
         let call = spawn_blocking(move || {
             let found = (host.as_str(), 0).to_socket_addrs()?;
@@ -90,13 +112,44 @@ type Answer = Result<Rc<[SocketAddr]>, (io::ErrorKind, String)>;
 
 /// One lookup under way, and those who wait for it.
 struct Lookup {
+    name: String,
     resolving: RefCell<Resolving>,
+    early: Early,
     answer: OnceCell<Answer>,
     turns: Turns,
 }
 
 impl Lookup {
-    fn poll(&self, name: &str, cx: &mut Context<'_>) -> Poll<Answer> {
+    fn new(name: &str, early: Early, resolving: Resolving) -> Self {
+        Self {
+            name: name.to_owned(),
+            resolving: RefCell::new(resolving),
+            early,
+            answer: OnceCell::new(),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Addresses that `known` lacks, or `None` once that has all.
+    fn poll_more(
+        &self,
+        known: &[SocketAddr],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Vec<SocketAddr>>>> {
+        let answer = self.poll(cx);
+        let more = match &answer {
+            Poll::Ready(Ok(addresses)) => unknown(addresses, known),
+            Poll::Ready(Err(failed)) => return Poll::Ready(Err(to_error(failed))),
+            Poll::Pending => unknown(&self.early.0.borrow(), known),
+        };
+        match more {
+            None if answer.is_pending() => Poll::Pending,
+            more => Poll::Ready(Ok(more)),
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let name = &self.name;
         if let Some(answer) = self.answer.get() {
             return Poll::Ready(answer.clone());
         }
@@ -113,7 +166,7 @@ impl Lookup {
             Ok(found) => (Ok(Rc::from(found.addresses)), found.ttl),
             Err(error) => (Err((error.kind(), format!("{name}: {error}"))), None),
         };
-        NAMES.with_borrow_mut(|names| names.note(self, name, &answer, ttl));
+        NAMES.with_borrow_mut(|names| names.note(self, &answer, ttl));
         Poll::Ready(self.answer.get_or_init(|| answer).clone())
     }
 }
@@ -138,7 +191,8 @@ thread_local! {
 
 impl Names {
     /// A lookup has ended. One that was begun by an earlier resolver is not remembered.
-    fn note(&mut self, lookup: &Lookup, name: &str, answer: &Answer, ttl: Option<Duration>) {
+    fn note(&mut self, lookup: &Lookup, answer: &Answer, ttl: Option<Duration>) {
+        let name = lookup.name.as_str();
         let known = self.under_way.get(name).map(Weak::as_ptr);
         if known != Some(std::ptr::from_ref(lookup)) {
             return;
@@ -162,13 +216,13 @@ impl Names {
 /// use std::io;
 /// use std::rc::Rc;
 ///
-/// use annulet_net::{Resolved, Resolver, Resolving, lookup, set_resolver};
+/// use annulet_net::{Early, Resolved, Resolver, Resolving, lookup, set_resolver};
 ///
 /// /// Knows one name.
 /// struct Fixed;
 ///
 /// impl Resolver for Fixed {
-///     fn resolve(&self, host: &str) -> Resolving {
+///     fn resolve(&self, host: &str, _early: Early) -> Resolving {
 ///         let known = host == "db.internal";
 ///         Box::pin(async move {
 ///             if !known {
@@ -210,39 +264,71 @@ pub fn set_name_cache(config: CacheConfig) {
 
 /// The addresses of `host`, with this port.
 pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let with_port = |addresses: &[SocketAddr]| {
-        let address = |mut address: SocketAddr| {
-            address.set_port(port);
-            address
-        };
-        addresses.iter().copied().map(address).collect()
-    };
-    if let Some(known) = NAMES.with_borrow(|names| names.cache.find(host, now())) {
-        return Ok(with_port(&known));
-    }
     let lookup = join(host);
     let turn = lookup.turns.join();
-    match poll_fn(|cx| turn.note(lookup.poll(host, cx), cx)).await {
-        Ok(addresses) => Ok(with_port(&addresses)),
-        Err((kind, message)) => Err(io::Error::new(kind, message)),
+    match poll_fn(|cx| turn.note(lookup.poll(cx), cx)).await {
+        Ok(addresses) => Ok(with_port(&addresses, port)),
+        Err(failed) => Err(to_error(&failed)),
     }
 }
 
-/// The lookup of `host` that is under way, or a new one.
+/// As [`resolve`], as the addresses become known.
+pub(crate) fn resolve_early(
+    host: &str,
+    port: u16,
+) -> impl Stream<Item = io::Result<Vec<SocketAddr>>> {
+    try_unfold(
+        (join(host), Vec::new()),
+        move |(lookup, mut known)| async move {
+            let turn = lookup.turns.join();
+            let more = poll_fn(|cx| turn.note(lookup.poll_more(&known, cx), cx)).await?;
+            drop(turn);
+            Ok(more.map(|more| {
+                known.extend_from_slice(&more);
+                (with_port(&more, port), (lookup, known))
+            }))
+        },
+    )
+}
+
+fn with_port(addresses: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
+    let mut addresses = addresses.to_vec();
+    for address in &mut addresses {
+        address.set_port(port);
+    }
+    addresses
+}
+
+/// Those of `addresses` that are not `known`, if there are any.
+fn unknown(addresses: &[SocketAddr], known: &[SocketAddr]) -> Option<Vec<SocketAddr>> {
+    let news = addresses.iter().filter(|address| !known.contains(address));
+    let news: Vec<_> = news.copied().collect();
+    (!news.is_empty()).then_some(news)
+}
+
+fn to_error((kind, message): &(io::ErrorKind, String)) -> io::Error {
+    io::Error::new(*kind, message.clone())
+}
+
+/// The lookup of `host`: one that ended, as is remembered, or is under way, or a new one.
 fn join(host: &str) -> Rc<Lookup> {
-    let (joined, resolver) = NAMES.with_borrow(|names| {
-        let joined = names.under_way.get(host).and_then(Weak::upgrade);
-        (joined, Rc::clone(&names.resolver))
+    let (remembered, under_way, resolver) = NAMES.with_borrow(|names| {
+        let under_way = names.under_way.get(host).and_then(Weak::upgrade);
+        let remembered = names.cache.find(host, now());
+        (remembered, under_way, Rc::clone(&names.resolver))
     });
-    if let Some(joined) = joined {
+    if let Some(known) = remembered {
+        let ended = Lookup::new(host, Early::default(), Box::pin(pending()));
+        ended.answer.get_or_init(|| Ok(known));
+        return Rc::new(ended);
+    }
+    if let Some(joined) = under_way {
         return joined;
     }
     // No borrow is held while code of a user runs.
-    let lookup = Rc::new(Lookup {
-        resolving: RefCell::new(resolver.resolve(host)),
-        answer: OnceCell::new(),
-        turns: Turns::default(),
-    });
+    let early = Early::default();
+    let resolving = resolver.resolve(host, early.clone());
+    let lookup = Rc::new(Lookup::new(host, early, resolving));
     NAMES.with_borrow_mut(|names| {
         // Lookups that were given up have left their names.
         if names.under_way.len() >= names.tidy_at {
@@ -259,6 +345,7 @@ fn join(host: &str) -> Rc<Lookup> {
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lookup")
+            .field("name", &self.name)
             .field("answer", &self.answer)
             .finish_non_exhaustive()
     }
