@@ -16,7 +16,7 @@ use std::time::Duration;
 use annulet::net::{Serving, TcpListener, TcpStream, serve, serve_over, serve_with};
 use annulet::signal::Shutdown;
 use annulet::time::{sleep, timeout};
-use annulet::{spawn, spawn_blocking};
+use annulet::{ShardId, spawn, spawn_blocking, spawn_on};
 use support::drivers::for_each_builder;
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -392,5 +392,63 @@ fn a_storm_of_connects_does_not_starve_a_connection_that_is_open() {
             );
             drop(clients);
         });
+    });
+}
+
+/// What the shard answers that serves a connection made on another, or the same.
+async fn served_by(address: SocketAddr) -> u8 {
+    let client = TcpStream::connect(address).await.expect("it listens");
+    client.recv().await.expect("no error").expect("an answer")[0]
+}
+
+#[test]
+fn connections_are_served_on_the_cpu_that_they_come_by_where_that_is_asked_for() {
+    for_each_builder(|kind, builder| {
+        let shards = builder.shards(2).start().expect("two shards");
+        let steered = shards.run(|| async {
+            let server = serve_with(LOOPBACK, |ShardId(shard)| {
+                async move |stream: TcpStream, _peer: SocketAddr| {
+                    let answer = vec![u8::try_from(shard).expect("few")];
+                    let _gone = stream.write_all(answer).await;
+                }
+            });
+            let server = server.steer_by_cpu(true).start().await.expect("bound");
+            let address = server.local_addr();
+            let steered = server.stats().steered;
+            for shard in 0..2_u8 {
+                for _ in 0..20 {
+                    let made = spawn_on(ShardId(shard.into()), move || served_by(address));
+                    let served = made.await.expect("no panic");
+                    assert!(served == shard || !steered, "{served} instead of {shard}");
+                }
+            }
+            server.stop();
+            assert_eq!(server.ended().await.expect("no error").accepted, 40);
+            steered
+        });
+        if !steered.expect("no panic") {
+            println!(
+                "SKIP connections_are_served_on_the_cpu_that_they_come_by_where_that_is_asked_for: \
+                 the kernel does not steer, or there is one CPU ({kind})"
+            );
+        }
+    });
+}
+
+#[test]
+fn who_does_not_ask_or_has_one_shard_is_not_steered_and_is_served() {
+    for_each_builder(|kind, builder| {
+        for (count, asks) in [(2, false), (1, true)] {
+            let shards = builder.clone().shards(count).start().expect("shards");
+            let stats = shards.run(move || async move {
+                let server = serve(LOOPBACK, echo).steer_by_cpu(asks);
+                let server = server.start().await.expect("bound");
+                let client = connect(server.local_addr());
+                let echoed = spawn_blocking(move || is_echoed(&client));
+                assert!(echoed.await.expect("no panic"));
+                server.stats()
+            });
+            assert!(!stats.expect("no panic").steered, "{kind}");
+        }
     });
 }

@@ -13,9 +13,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-#[cfg(unix)]
-use annulet::net::TcpListener;
-use annulet::net::{Keepalive, TcpSocket, TcpStream};
+use annulet::net::{Keepalive, TcpListener, TcpSocket, TcpStream, UdpSocket};
 use annulet::time::{sleep, timeout};
 use annulet::{spawn, yield_now};
 use socket2::SockRef;
@@ -474,5 +472,69 @@ fn a_descriptor_of_another_kind_is_refused_by_its_name() {
             let error = TcpListener::from_fd(wrong).expect_err("not a listener");
             assert_eq!(error.to_string(), "the descriptor is no TCP listener");
         }
+    });
+}
+
+#[test]
+fn the_kernel_tells_how_a_connection_is_doing() {
+    annulet::for_each_driver(|runtime| {
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+            let address = listener.local_addr().expect("bound");
+            let near = TcpStream::connect(address).await.expect("it listens");
+            let (far, _) = listener.accept().await.expect("a connection");
+            near.write_all(vec![1; 100]).await.expect("sent");
+            far.recv().await.expect("no error").expect("not the end");
+            far.write_all(vec![2; 100]).await.expect("sent");
+            near.recv().await.expect("no error").expect("not the end");
+            let info = near.tcp_info();
+            if !cfg!(target_os = "linux") {
+                let error = info.expect_err("nobody asks this system");
+                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                return;
+            }
+            let info = info.expect("a connection");
+            assert!(info.rtt > Duration::ZERO && info.rtt < Duration::from_secs(10));
+            assert!(
+                info.retransmit_timeout >= Duration::from_millis(1),
+                "{info:?}"
+            );
+            assert!(info.window_segments >= 2, "{info:?}");
+            assert_eq!(info.lost_segments, 0, "{info:?}");
+            // Loopback's packets are large, and what is sent in one fits into it.
+            assert!(info.send_segment_bytes_max > 500, "{info:?}");
+            assert!(
+                info.path_bytes_max > info.send_segment_bytes_max,
+                "{info:?}"
+            );
+            let mss = near.segment_bytes_max().expect("a connection");
+            assert_eq!(info.send_segment_bytes_max, mss, "{info:?}");
+        });
+    });
+}
+
+#[test]
+fn sockets_lend_their_descriptors_for_options() {
+    annulet::for_each_driver(|runtime| {
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+            let address = listener.local_addr().expect("bound");
+            let near = TcpStream::connect(address).await.expect("it listens");
+            let (far, _) = listener.accept().await.expect("a connection");
+            // While a receive is under way.
+            let reader = spawn(async move { far.recv().await });
+            yield_now().await;
+            let lent = SockRef::from(&near);
+            lent.set_tcp_nodelay(true).expect("set");
+            assert!(near.nodelay().expect("set"));
+            let listening = SockRef::from(&listener).local_addr().expect("bound");
+            assert_eq!(listening.as_socket(), Some(address));
+            let udp = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+            let udp_address = SockRef::from(&udp).local_addr().expect("bound");
+            assert_eq!(udp_address.as_socket(), udp.local_addr().ok());
+            near.write_all(b"whole".to_vec()).await.expect("sent");
+            let read = reader.await.expect("no panic").expect("no error");
+            assert_eq!(&*read.expect("not the end"), b"whole");
+        });
     });
 }

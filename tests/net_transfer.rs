@@ -312,6 +312,25 @@ fn file_of(bytes: &[u8]) -> io::Result<fs::File> {
 }
 
 #[test]
+fn a_file_of_this_runtime_is_sent_as_one_of_std_is() {
+    on_each(async || {
+        let bytes = pattern(0, 300_000);
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("file");
+        fs::write(&path, &bytes)?;
+        let file = annulet::fs::File::open(&path).await?;
+        let (stream, peer) = stream()?;
+        let read = spawn_blocking(move || read_to_end(&peer));
+        assert_eq!(send_file(&stream, &file, 1_000..250_000).await?, 249_000);
+        drop(stream);
+        assert_eq!(read.await.expect("no panic"), bytes[1_000..250_000]);
+        let (read, _) = file.read_at(Vec::with_capacity(8), 0).await?;
+        assert_eq!(read, 8, "the file is open still");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_range_of_a_file_is_sent_and_its_position_is_left_alone() {
     on_each(|| async {
         let bytes = pattern(7, 1_000_000);

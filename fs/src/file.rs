@@ -357,3 +357,37 @@ impl File {
         }
     }
 }
+
+/// To ask for what there is no method for, and to send the file by `send_file`. It may be
+/// duplicated. It must not be closed; what is written by it comes to the file in no order with
+/// what is written here.
+#[cfg(unix)]
+impl std::os::fd::AsFd for File {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// As its [`AsFd`](std::os::fd::AsFd); the number is of use while this lives.
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for File {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+/// As `AsFd` on other systems.
+#[cfg(windows)]
+impl std::os::windows::io::AsHandle for File {
+    fn as_handle(&self) -> std::os::windows::io::BorrowedHandle<'_> {
+        self.file.as_handle()
+    }
+}
+
+/// As its [`AsHandle`](std::os::windows::io::AsHandle); the number is of use while this lives.
+#[cfg(windows)]
+impl std::os::windows::io::AsRawHandle for File {
+    fn as_raw_handle(&self) -> std::os::windows::io::RawHandle {
+        self.file.as_raw_handle()
+    }
+}

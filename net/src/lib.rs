@@ -13,6 +13,8 @@ mod addr;
 mod ancillary;
 mod connect;
 mod datagram;
+#[macro_use]
+mod descriptor;
 #[cfg(feature = "hyper")]
 pub mod http;
 #[macro_use]
@@ -50,7 +52,7 @@ pub use stream::{
     BufferedWriter, Connection, Detached, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError,
     SocketStream, WriteHalf, ZeroCopy,
 };
-pub use tcp::{Incoming, Keepalive, TcpListener, TcpSocket, TcpStream};
+pub use tcp::{Incoming, Keepalive, TcpInfo, TcpListener, TcpSocket, TcpStream};
 pub use transfer::{
     AsFile, SendFileError, Side, Transfer, TransferError, copy_bidirectional, send_file,
 };

@@ -76,6 +76,7 @@ pub struct VsockStream(pub(crate) ByteStream);
 
 stream_methods!(VsockStream);
 poll_traits!(VsockStream);
+lends_descriptor!(VsockStream, |this| &*this.0.socket);
 split_methods!(VsockStream);
 handover_methods!(VsockStream);
 
@@ -154,6 +155,8 @@ impl VsockStream {
 /// of an accept that was armed: at the end of the shard's tick.
 #[derive(Debug)]
 pub struct VsockListener(Acceptor);
+
+lends_descriptor!(VsockListener, |this| &*this.0.socket);
 
 accept_methods!(
     VsockListener,

@@ -70,7 +70,7 @@ pub use pool::PoolConfig;
 pub use runtime::Runtime;
 pub use shard::{
     Call, Handle, Refused, ShardError, ShardId, Sharded, Shards, cpus, for_each_shard, map_reduce,
-    shards, spawn_on, this_shard,
+    shard_cpus, shards, spawn_on, this_shard,
 };
 pub use task::{JoinError, JoinHandle, yield_now};
 pub use watch::{Frame, Stall};

@@ -49,6 +49,9 @@ pub struct ServerStats {
     pub pauses: u64,
     /// Errors of a listener.
     pub errors: u64,
+    /// Whether connections are served on the CPU that received them, as was
+    /// [asked for](super::Server::steer_by_cpu).
+    pub steered: bool,
 }
 
 impl ServerStats {

@@ -164,6 +164,20 @@ impl<A, M> Server<A, M> {
         self
     }
 
+    /// Whether a connection is served on the CPU that received its first packet, rather than on one
+    /// that is drawn by its addresses (not so).
+    ///
+    /// It saves that packets are passed from CPU to CPU, where the queues of the network card are
+    /// spread over all CPUs of the shards. Where they are not, or all clients are on one CPU of this
+    /// machine, one shard is given everything.
+    ///
+    /// What the kernel refuses, or cannot be as the shards are not pinned or are one alone, is done
+    /// without; [`ServerStats::steered`] says whether it is so.
+    pub fn steer_by_cpu(mut self, on: bool) -> Self {
+        self.settings.steers = on;
+        self
+    }
+
     /// How long connections are waited for once the server is told to stop (10 s). Those that are
     /// left are then cancelled: their handlers are dropped where they stand.
     pub fn drain(mut self, longest: Duration) -> Self {
@@ -248,9 +262,11 @@ impl<A: ToAddrs, M> Server<A, M> {
         M: Fn(ShardId) -> H + Clone + Send + 'static,
         H: AsyncFn(TcpStream, SocketAddr) + 'static,
     {
-        let (address, server) = self.split();
+        let (address, mut server) = self.split();
         let seeds = TcpListener::seeds(address, shards()).await?;
         let address = seeds[0].local_addr()?;
+        // Without it connections are spread by their addresses, which serves them as well.
+        server.settings.steers = server.settings.steers && TcpListener::steer(&seeds).is_ok();
         let running = server.start_on::<TcpListener, H>(seeds);
         Ok(Serving { address, running })
     }
@@ -315,7 +331,9 @@ impl<L: Listener, M> Server<Over<L>, M> {
         M: Fn(ShardId) -> H + Clone + Send + 'static,
         H: AsyncFn(L::Stream, L::Peer) + 'static,
     {
-        let (on, server) = self.split();
+        let (on, mut server) = self.split();
+        // Whoever made the sockets has said who gets what.
+        server.settings.steers = false;
         server.start_on::<L, H>(on.0)
     }
 }
@@ -408,7 +426,10 @@ impl Running {
     /// What it has counted so far.
     #[must_use]
     pub fn stats(&self) -> ServerStats {
-        ServerStats::sum(&self.common.counts)
+        ServerStats {
+            steered: self.common.settings.steers,
+            ..ServerStats::sum(&self.common.counts)
+        }
     }
 
     /// Waits until the server has ended on every shard, and gives its counts.

@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) shard_open_max: usize,
     pub(crate) refuses: bool,
     pub(crate) nodelay: bool,
+    pub(crate) steers: bool,
     pub(crate) drain: Duration,
 }
 
@@ -47,6 +48,7 @@ impl Default for Settings {
             shard_open_max: usize::MAX,
             refuses: false,
             nodelay: true,
+            steers: false,
             drain: Duration::from_secs(10),
         }
     }

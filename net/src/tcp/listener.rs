@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 
-use annulet_runtime::Context;
 use annulet_runtime::stream::Stream;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use annulet_runtime::{Context, shard_cpus};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
+use super::options::system;
 use super::stream::TcpStream;
 use crate::addr::{ToAddrs, lookup};
 use crate::listen::Acceptor;
@@ -25,6 +26,8 @@ const BACKLOG: i32 = 1024;
 /// [`close`](Self::close) gives those connections away instead.
 #[derive(Debug)]
 pub struct TcpListener(Acceptor);
+
+lends_descriptor!(TcpListener, |this| &*this.0.socket);
 
 impl TcpListener {
     /// Listens on `address`. The address may be used again at once after a restart.
@@ -227,6 +230,18 @@ impl TcpListener {
             }
         }
         Err(last)
+    }
+
+    /// Has the kernel give each of `seeds` the connections that come by the CPU of its shard.
+    pub(crate) fn steer(seeds: &[std::net::TcpListener]) -> io::Result<()> {
+        let cpus = shard_cpus();
+        if cpus.len() != seeds.len() || seeds.len() < 2 {
+            let message = "steering wants several shards, each pinned to a CPU";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let cpus: Result<Vec<u32>, _> = cpus.into_iter().map(u32::try_from).collect();
+        let first = SockRef::from(&seeds[0]);
+        system::steer_by_cpu(&first, &cpus.map_err(io::Error::other)?)
     }
 
     fn poll_connection(

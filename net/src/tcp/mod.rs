@@ -1,5 +1,6 @@
 //! TCP: [`TcpListener`], [`TcpStream`], and [`TcpSocket`] for what is to become either.
 
+mod info;
 mod listener;
 #[macro_use]
 mod options;
@@ -10,6 +11,7 @@ mod options_other;
 mod socket;
 mod stream;
 
+pub use info::TcpInfo;
 pub(crate) use listener::share_port;
 pub use listener::{Incoming, TcpListener};
 pub use options::Keepalive;

@@ -257,7 +257,7 @@ macro_rules! tcp_options {
                 }
             }
 
-            /// What closing does (`SO_LINGER`). A time of zero throws away what the peer has not
+            /// What closing does (`SO_LINGER`, whole seconds). A time of zero throws away what the peer has not
             /// taken and resets the connection. Another time is for `close` of the stream, which
             /// waits so long for the peer to have everything.
             ///
@@ -419,7 +419,8 @@ macro_rules! tcp_options {
             }
 
             /// Gives the connection up when what was sent stays unconfirmed for so long
-            /// (`TCP_USER_TIMEOUT`); `None` for the system's own time, which is many minutes.
+            /// (`TCP_USER_TIMEOUT`, whole milliseconds); `None` for the system's own time, which is
+            /// many minutes.
             ///
             /// # Errors
             ///

@@ -7,6 +7,8 @@ use std::time::Duration;
 use annulet_runtime::sys::socket;
 use socket2::Socket;
 
+use super::info::TcpInfo;
+
 pub(super) fn quickack(socket: &Socket) -> io::Result<bool> {
     socket.tcp_quickack()
 }
@@ -81,6 +83,31 @@ pub(super) fn set_fast_open_queue(socket: &Socket, queue: u32) -> io::Result<()>
 
 pub(super) fn fast_open_connect(socket: &Socket) -> io::Result<bool> {
     socket::fast_open_connect(socket.as_fd())
+}
+
+pub(super) fn tcp_info(socket: &Socket) -> io::Result<TcpInfo> {
+    let words = socket::tcp_info(socket.as_fd())?;
+    let micros = |word: usize| Duration::from_micros(words[word].into());
+    let millis = |word: usize| Duration::from_millis(words[word].into());
+    Ok(TcpInfo {
+        rtt: micros(17),
+        rtt_variation: micros(18),
+        recv_rtt: micros(23),
+        retransmit_timeout: micros(2),
+        since_sent: millis(11),
+        since_received: millis(13),
+        window_segments: words[20],
+        unconfirmed_segments: words[6],
+        lost_segments: words[8],
+        retransmitted_segments: words[25],
+        send_segment_bytes_max: words[4],
+        recv_segment_bytes_max: words[5],
+        path_bytes_max: words[15],
+    })
+}
+
+pub(super) fn steer_by_cpu(socket: &Socket, cpus: &[u32]) -> io::Result<()> {
+    socket::steer_by_cpu(socket.as_fd(), cpus)
 }
 
 pub(super) fn set_fast_open_connect(socket: &Socket, on: bool) -> io::Result<()> {

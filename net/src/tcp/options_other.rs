@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+use super::info::TcpInfo;
 use super::options::unsupported;
 
 pub(super) fn quickack(_: &Socket) -> io::Result<bool> {
@@ -73,6 +74,14 @@ pub(super) fn set_fast_open_queue(_: &Socket, _queue: u32) -> io::Result<()> {
 
 pub(super) fn fast_open_connect(_: &Socket) -> io::Result<bool> {
     unsupported("TCP_FASTOPEN_CONNECT")
+}
+
+pub(super) fn tcp_info(_: &Socket) -> io::Result<TcpInfo> {
+    unsupported("TCP_INFO")
+}
+
+pub(super) fn steer_by_cpu(_: &Socket, _cpus: &[u32]) -> io::Result<()> {
+    unsupported("SO_ATTACH_REUSEPORT_CBPF")
 }
 
 pub(super) fn set_fast_open_connect(_: &Socket, _on: bool) -> io::Result<()> {

@@ -50,6 +50,7 @@ pub struct TcpSocket {
 }
 
 tcp_options!(TcpSocket);
+lends_descriptor!(TcpSocket, |this| this.socket());
 
 impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

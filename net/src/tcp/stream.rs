@@ -9,6 +9,8 @@ use std::time::Duration;
 use annulet_runtime::{Context, Driver};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::info::TcpInfo;
+use super::options::system;
 use crate::addr::ToAddrs;
 use crate::connect::Connector;
 use crate::stream::ByteStream;
@@ -27,6 +29,7 @@ poll_traits!(TcpStream);
 split_methods!(TcpStream);
 handover_methods!(TcpStream, std::net::TcpStream);
 tcp_options!(TcpStream);
+lends_descriptor!(TcpStream, |this| this.socket());
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,6 +105,19 @@ impl TcpStream {
         let domains = [Domain::IPV4, Domain::IPV6];
         crate::stream::expect_kind(&socket, &domains, false, "TCP stream")?;
         ByteStream::adopt(context.driver(), socket).map(Self)
+    }
+
+    /// What the kernel knows of the connection: round-trip time, losses, how much may be under way.
+    ///
+    /// # Errors
+    ///
+    /// The system's; `Unsupported` on systems other than Linux.
+    ///
+    /// # Kernel
+    ///
+    /// `TCP_INFO`.
+    pub fn tcp_info(&self) -> io::Result<TcpInfo> {
+        system::tcp_info(self.socket())
     }
 
     fn socket(&self) -> &Socket {

@@ -47,6 +47,8 @@ use crate::datagram::{MessageSocket, send_msg};
 /// ```
 pub struct UdpSocket(pub(super) MessageSocket);
 
+lends_descriptor!(UdpSocket, |this| &*this.0.socket);
+
 impl fmt::Debug for UdpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UdpSocket")

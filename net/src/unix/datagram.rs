@@ -40,6 +40,8 @@ use crate::datagram::MessageSocket;
 /// ```
 pub struct UnixDatagram(MessageSocket);
 
+lends_descriptor!(UnixDatagram, |this| &*this.0.socket);
+
 impl fmt::Debug for UnixDatagram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnixDatagram")

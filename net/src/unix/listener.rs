@@ -53,6 +53,8 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct UnixListener(Acceptor);
 
+lends_descriptor!(UnixListener, |this| &*this.0.socket);
+
 accept_methods!(UnixListener, UnixStream, SocketAddr, from_system);
 
 impl UnixListener {

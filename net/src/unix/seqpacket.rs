@@ -57,6 +57,8 @@ const BACKLOG: i32 = 1024;
 /// ```
 pub struct UnixSeqpacket(MessageSocket);
 
+lends_descriptor!(UnixSeqpacket, |this| &*this.0.socket);
+
 impl fmt::Debug for UnixSeqpacket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnixSeqpacket").finish_non_exhaustive()
@@ -312,6 +314,8 @@ fn is_message(received: usize, meta: &Meta) -> bool {
 /// ```
 #[derive(Debug)]
 pub struct UnixSeqpacketListener(Acceptor);
+
+lends_descriptor!(UnixSeqpacketListener, |this| &*this.0.socket);
 
 impl UnixSeqpacketListener {
     /// Listens by this name, which must not exist.

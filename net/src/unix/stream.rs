@@ -41,6 +41,7 @@ stream_methods!(UnixStream);
 poll_traits!(UnixStream);
 split_methods!(UnixStream);
 handover_methods!(UnixStream, std::os::unix::net::UnixStream);
+lends_descriptor!(UnixStream, |this| &*this.0.socket);
 
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

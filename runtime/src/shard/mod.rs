@@ -31,7 +31,7 @@ use std::fmt;
 
 pub use call::{Call, ShardError};
 pub use handle::{Handle, Refused};
-pub use peers::{for_each_shard, map_reduce, shards, spawn_on, this_shard};
+pub use peers::{for_each_shard, map_reduce, shard_cpus, shards, spawn_on, this_shard};
 pub use sharded::Sharded;
 pub use start::{Shards, cpus};
 

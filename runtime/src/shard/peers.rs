@@ -16,6 +16,8 @@ use crate::task::RemoteJoinHandle;
 pub(super) struct Peers {
     pub(super) own: ShardId,
     pub(super) handles: Arc<[Handle]>,
+    /// In the order of the shards; none where they are not pinned.
+    pub(super) cpus: Arc<[usize]>,
 }
 
 thread_local! {
@@ -65,6 +67,17 @@ pub(super) fn handles() -> Arc<[Handle]> {
 #[must_use]
 pub fn shards() -> usize {
     with(|peers| peers.map_or(1, |peers| peers.handles.len()))
+}
+
+/// The CPUs that the shards are pinned to, in the order of the shards; none where they are not, as
+/// when there are more shards than CPUs.
+#[must_use]
+pub fn shard_cpus() -> Vec<usize> {
+    PEERS.with_borrow(|peers| {
+        peers
+            .as_ref()
+            .map_or_else(Vec::new, |peers| peers.cpus.to_vec())
+    })
 }
 
 /// Which shard this thread is; the first on a runtime that is alone, and outside of any.

@@ -47,6 +47,7 @@ impl Shards {
     pub(crate) fn start(settings: &Settings, shards: Option<usize>) -> io::Result<Self> {
         let cpus = cpus();
         let count = shards.unwrap_or(cpus.len()).max(1);
+        let pinned: Arc<[usize]> = cpus.get(..count).unwrap_or_default().into();
         let pool = Pool::new(settings.pool);
         let stop = Arc::new(Event::new());
         let (made, handles) = mpsc::channel();
@@ -60,7 +61,7 @@ impl Shards {
             tell_peers.push(tell);
             let seat = Seat {
                 index,
-                cpu: (count <= cpus.len()).then(|| cpus[index]),
+                pinned: Arc::clone(&pinned),
                 settings: settings.clone(),
                 pool: pool.clone(),
                 stop: Arc::clone(&stop),
@@ -159,7 +160,7 @@ impl Drop for Starting {
 /// What a shard's thread is given.
 struct Seat {
     index: usize,
-    cpu: Option<usize>,
+    pinned: Arc<[usize]>,
     settings: Settings,
     pool: Pool,
     stop: Arc<Event>,
@@ -169,7 +170,7 @@ struct Seat {
 
 impl Seat {
     fn run(self) {
-        if let Some(id) = self.cpu {
+        if let Some(&id) = self.pinned.get(self.index) {
             // An unpinned shard works too, only less evenly.
             let _pinned = core_affinity::set_for_current(core_affinity::CoreId { id });
         }
@@ -189,6 +190,7 @@ impl Seat {
         let _peers = peers::enter(Peers {
             own: ShardId(self.index),
             handles,
+            cpus: self.pinned,
         });
         runtime.block_on(self.stop.wait());
         drop(runtime);

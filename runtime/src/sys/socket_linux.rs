@@ -1,10 +1,11 @@
-//! What sockets can tell and be told that `socket2` leaves out: who is at the other end, and TCP's
-//! fast open.
+//! What sockets can tell and be told that `socket2` leaves out: who is at the other end, how a
+//! connection is doing, TCP's fast open, and which listener of several takes a connection.
 //!
 //! # Invariants
 //!
 //! 1. Descriptors are borrowed, so they are open for as long as a call lasts.
 //! 2. An option is read into, or written from, a local of the size that is given with it.
+//! 3. A program that an option points to is a local of its function, and as long as the option says.
 
 #![expect(unsafe_code, reason = "options that socket2 does not offer")]
 
@@ -90,6 +91,55 @@ pub fn set_fast_open_connect(socket: BorrowedFd<'_>, on: bool) -> io::Result<()>
     write(socket, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, on)
 }
 
+/// What the kernel knows of a TCP connection: the first words of `struct tcp_info`, which every
+/// kernel gives.
+///
+/// # Errors
+///
+/// The system's.
+pub fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u32; 26]> {
+    let mut words = [0_u32; 26];
+    read(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut words)?;
+    Ok(words)
+}
+
+/// Chooses among the listeners that share this one's port by the CPU on which a connection's first
+/// packet is worked: what comes by the `n`th of `cpus` goes to the listener that was the `n`th to
+/// listen, and what comes by another is spread as without this (`SO_ATTACH_REUSEPORT_CBPF`).
+///
+/// # Errors
+///
+/// The system's; `InvalidInput` for more CPUs than a program can name.
+pub fn steer_by_cpu(socket: BorrowedFd<'_>, cpus: &[u32]) -> io::Result<()> {
+    let step = |code: u32, else_skip, k| libc::sock_filter {
+        code: u16::try_from(code).expect("codes are short"),
+        jt: 0,
+        jf: else_skip,
+        k,
+    };
+    // The kernel takes an index that is too high for "whichever".
+    let answer = |index| step(libc::BPF_RET | libc::BPF_K, 0, index);
+    let cpu = (libc::SKF_AD_OFF + libc::SKF_AD_CPU).cast_unsigned();
+    let mut program = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, cpu)];
+    for (index, &cpu) in (0..).zip(cpus) {
+        program.push(step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, cpu));
+        program.push(answer(index));
+    }
+    program.push(answer(u32::MAX));
+    let len = u16::try_from(program.len())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "too many CPUs"))?;
+    let program = libc::sock_fprog {
+        len,
+        filter: program.as_mut_ptr(),
+    };
+    write(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_ATTACH_REUSEPORT_CBPF,
+        program,
+    )
+}
+
 fn bytes<T>() -> libc::socklen_t {
     libc::socklen_t::try_from(size_of::<T>()).expect("options are small")
 }
@@ -114,7 +164,7 @@ fn read<T: Copy>(socket: BorrowedFd<'_>, level: i32, name: i32, value: &mut T) -
     Ok(())
 }
 
-/// Writes an option that is made of integers.
+/// Writes an option that is made of integers, or a program (Invariant 3).
 fn write<T: Copy>(socket: BorrowedFd<'_>, level: i32, name: i32, value: T) -> io::Result<()> {
     // SAFETY: the kernel reads that many bytes of a local of that size (Invariant 2).
     let answer = unsafe {
