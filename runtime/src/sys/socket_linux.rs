@@ -111,12 +111,6 @@ pub fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u32; 26]> {
 ///
 /// The system's; `InvalidInput` for more CPUs than a program can name.
 pub fn steer_by_cpu(socket: BorrowedFd<'_>, cpus: &[u32]) -> io::Result<()> {
-    let step = |code: u32, else_skip, k| libc::sock_filter {
-        code: u16::try_from(code).expect("codes are short"),
-        jt: 0,
-        jf: else_skip,
-        k,
-    };
     // The kernel takes an index that is too high for "whichever".
     let answer = |index| step(libc::BPF_RET | libc::BPF_K, 0, index);
     let cpu = (libc::SKF_AD_OFF + libc::SKF_AD_CPU).cast_unsigned();
@@ -138,6 +132,16 @@ pub fn steer_by_cpu(socket: BorrowedFd<'_>, cpus: &[u32]) -> io::Result<()> {
         libc::SO_ATTACH_REUSEPORT_CBPF,
         program,
     )
+}
+
+/// A step of a program; `else_skip` steps are left out where a comparison fails.
+fn step(code: u32, else_skip: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter {
+        code: u16::try_from(code).expect("codes are short"),
+        jt: 0,
+        jf: else_skip,
+        k,
+    }
 }
 
 fn bytes<T>() -> libc::socklen_t {
