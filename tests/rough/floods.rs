@@ -15,11 +15,11 @@ use std::thread;
 use annulet::net::{Lease, TcpListener, TcpStream};
 use annulet::{spawn, yield_now};
 
+use crate::on_each_variant;
 use crate::support::adopted::adopted;
 use crate::support::long;
 use crate::support::random::{Random, seed};
 use crate::support::streams::connected;
-use crate::{on_each, on_each_variant};
 
 /// Clients beside the fire-hose, and how often each is answered.
 const SLOW: usize = 99;

@@ -73,11 +73,7 @@ pub fn shards() -> usize {
 /// when there are more shards than CPUs.
 #[must_use]
 pub fn shard_cpus() -> Vec<usize> {
-    PEERS.with_borrow(|peers| {
-        peers
-            .as_ref()
-            .map_or_else(Vec::new, |peers| peers.cpus.to_vec())
-    })
+    with(|peers| peers.map_or_else(Vec::new, |peers| peers.cpus.to_vec()))
 }
 
 /// Which shard this thread is; the first on a runtime that is alone, and outside of any.
