@@ -5,14 +5,21 @@
 //! between its waits, which makes waiting again free.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
 use std::task::{Context, Poll, Waker};
 
 /// The tasks that wait.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Turns {
     /// The first, which nearly always is the only one.
-    first: RefCell<Option<Waker>>,
+    first: Cell<Option<Waker>>,
     others: OnceCell<Box<RefCell<Vec<Waker>>>>,
+}
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turns").finish_non_exhaustive()
+    }
 }
 
 impl Turns {
@@ -26,15 +33,11 @@ impl Turns {
 
     #[inline]
     fn add(&self, waker: &Waker) {
-        let mut first = self.first.borrow_mut();
-        match &*first {
-            Some(first) if first.will_wake(waker) => {}
-            Some(_) => {
-                drop(first);
-                self.add_other(waker);
-            }
-            None => *first = Some(waker.clone()),
+        let first = self.first.take();
+        if first.as_ref().is_some_and(|first| !first.will_wake(waker)) {
+            self.add_other(waker);
         }
+        self.first.set(first.or_else(|| Some(waker.clone())));
     }
 
     #[cold]
@@ -47,10 +50,9 @@ impl Turns {
 
     #[inline]
     fn wake_others(&self, own: &Waker) {
-        let alone = match &*self.first.borrow() {
-            Some(first) => first.will_wake(own),
-            None => true,
-        };
+        let first = self.first.take();
+        let alone = first.as_ref().is_none_or(|first| first.will_wake(own));
+        self.first.set(first);
         if !alone
             || self
                 .others

@@ -72,7 +72,7 @@ impl fmt::Display for VsockAddr {
 /// # Ok(())
 /// # }
 /// ```
-pub struct VsockStream(pub(crate) ByteStream);
+pub struct VsockStream(pub(crate) Box<ByteStream>);
 
 stream_methods!(VsockStream);
 poll_traits!(VsockStream);

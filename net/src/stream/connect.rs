@@ -16,7 +16,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(64);
 
 impl ByteStream {
     /// Connects `socket`, which is new or at most bound, to `address`.
-    pub(crate) async fn connect(socket: Socket, address: SockAddr) -> io::Result<Self> {
+    pub(crate) async fn connect(socket: Socket, address: SockAddr) -> io::Result<Box<Self>> {
         let context = Context::current();
         let driver = context.driver();
         let stream = Self::new(driver, socket)?;

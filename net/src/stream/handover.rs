@@ -102,14 +102,14 @@ impl<S: Connection> Detached<S> {
 
 impl ByteStream {
     /// Takes over a socket that others had before: takes its linger time off it.
-    pub(crate) fn adopt(driver: &Driver, socket: Socket) -> io::Result<Self> {
+    pub(crate) fn adopt(driver: &Driver, socket: Socket) -> io::Result<Box<Self>> {
         let linger = take_linger(&socket)?;
         let bytes = Self::new(driver, socket)?;
         bytes.linger.set(linger);
         Ok(bytes)
     }
 
-    pub(crate) async fn detach<S>(mut self) -> io::Result<Detached<S>> {
+    pub(crate) async fn detach<S>(mut self: Box<Self>) -> io::Result<Detached<S>> {
         let mut receiver = mem::take(&mut self.receiver);
         let linger = self.linger.get();
         let socket = self.socket.clone();
@@ -124,7 +124,7 @@ impl ByteStream {
         })
     }
 
-    pub(crate) async fn close(self) -> io::Result<()> {
+    pub(crate) async fn close(self: Box<Self>) -> io::Result<()> {
         let Some(linger) = self.linger.get() else {
             return Ok(());
         };

@@ -20,7 +20,7 @@ mod write;
 mod write_buffered;
 mod write_zero_copy;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -67,28 +67,29 @@ impl<S: SocketStream + ?Sized> SocketStream for Rc<S> {
     }
 }
 
-/// See the [module](self).
+/// See the [module](self). On the heap, since a stream lies in the futures of its tasks, and often
+/// in several places of one.
 pub(crate) struct ByteStream {
     pub(crate) socket: Shared<Socket>,
     receiver: Receiver,
     pub(crate) sender: Sender,
     /// A wait of the poll traits for room to write.
-    writable: RefCell<Option<Box<Op<Ready>>>>,
+    writable: Cell<Option<Box<Op<Ready>>>>,
     /// How long closing is to wait for the peer; see [`handover`].
     pub(crate) linger: Cell<Option<Duration>>,
 }
 
 impl ByteStream {
     /// Takes over a connected socket.
-    pub(crate) fn new(driver: &Driver, socket: Socket) -> io::Result<Self> {
+    pub(crate) fn new(driver: &Driver, socket: Socket) -> io::Result<Box<Self>> {
         socket.set_nonblocking(driver.wants_nonblocking())?;
-        Ok(Self {
+        Ok(Box::new(Self {
             socket: Shared::new(driver, socket),
             receiver: Receiver::default(),
             sender: Sender::default(),
-            writable: RefCell::new(None),
+            writable: Cell::new(None),
             linger: Cell::new(None),
-        })
+        }))
     }
 
     /// Whether a read has bytes of the stream, or has asked the kernel for them.

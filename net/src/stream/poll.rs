@@ -18,8 +18,7 @@ use super::receive::Next;
 impl ByteStream {
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.sender.queue.poll_idle(cx));
-        let wait = &mut self.writable.borrow_mut();
-        self.poll_room(wait, cx, || send_now(&self.socket, bytes))
+        self.poll_send_by(cx, || send_now(&self.socket, bytes))
     }
 
     pub(crate) fn poll_send_vectored(
@@ -28,8 +27,18 @@ impl ByteStream {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.sender.queue.poll_idle(cx));
-        let wait = &mut self.writable.borrow_mut();
-        self.poll_room(wait, cx, || send_vectored_now(&self.socket, parts))
+        self.poll_send_by(cx, || send_vectored_now(&self.socket, parts))
+    }
+
+    fn poll_send_by(
+        &self,
+        cx: &mut Context<'_>,
+        send: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let mut wait = self.writable.take();
+        let sent = self.poll_room(&mut wait, cx, send);
+        self.writable.set(wait);
+        sent
     }
 
     pub(crate) fn poll_receive(

@@ -107,10 +107,10 @@ pub(super) enum Next {
     End,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Receiver {
     /// A lease that was taken in part.
-    begun: RefCell<Option<Lease>>,
+    begun: Cell<Option<Lease>>,
     /// Made by the first owned read.
     spill: OnceCell<Rc<Spill>>,
     incoming: RefCell<Incoming>,
@@ -130,13 +130,20 @@ impl Receiver {
 
     /// Whether bytes must come from here rather than from a receive of the caller's own.
     pub(super) fn is_engaged(&self) -> bool {
-        self.begun.borrow().is_some()
+        self.has_begun()
             || !matches!(*self.incoming.borrow(), Incoming::Idle)
             || self
                 .spill
                 .get()
                 .is_some_and(|spill| spill.is_busy() || !spill.is_empty())
             || self.ended.get()
+    }
+
+    fn has_begun(&self) -> bool {
+        let lease = self.begun.take();
+        let has = lease.is_some();
+        self.begun.set(lease);
+        has
     }
 
     /// The next bytes, or `None` at the end of the stream.
@@ -162,7 +169,7 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &Context<'_>,
     ) -> Poll<Option<io::Result<Option<Lease>>>> {
-        if let Some(lease) = self.begun.borrow_mut().take() {
+        if let Some(lease) = self.begun.take() {
             return Poll::Ready(Some(Ok(Some(lease))));
         }
         if let Some(spill) = self.spill.get() {
@@ -475,7 +482,7 @@ impl Receiver {
 
     /// Keeps what a reader has left of a lease for the next.
     pub(super) fn put_back(&self, rest: Lease) {
-        *self.begun.borrow_mut() = Some(rest);
+        self.begun.set(Some(rest));
     }
 }
 

@@ -23,7 +23,7 @@ pub trait Connection: Over {}
 
 /// A newtype of [`ByteStream`].
 pub(crate) trait Over: Sized {
-    fn over(bytes: ByteStream) -> Self;
+    fn over(bytes: Box<ByteStream>) -> Self;
 }
 
 /// Reads of a borrowed stream. Made by its `split`.
@@ -90,7 +90,7 @@ impl<S: Connection> OwnedReadHalf<S> {
         }
         write.forget();
         let whole = Rc::into_inner(self.0).expect("the other half is gone");
-        Ok(S::over(whole))
+        Ok(S::over(Box::new(whole)))
     }
 }
 
@@ -202,8 +202,8 @@ impl<S> fmt::Debug for OwnedWriteHalf<S> {
 }
 
 impl ByteStream {
-    pub(crate) fn into_split<S>(self) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
-        let whole = Rc::new(self);
+    pub(crate) fn into_split<S>(self: Box<Self>) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+        let whole = Rc::from(self);
         let writes = Writes(Rc::clone(&whole), true);
         (
             OwnedReadHalf(whole, PhantomData),
@@ -216,7 +216,7 @@ impl ByteStream {
 macro_rules! split_methods {
     ($Stream:ident) => {
         impl $crate::stream::split::Over for $Stream {
-            fn over(bytes: $crate::stream::ByteStream) -> Self {
+            fn over(bytes: Box<$crate::stream::ByteStream>) -> Self {
                 Self(bytes)
             }
         }

@@ -22,7 +22,6 @@ use annulet_runtime::op::{
 };
 
 use super::ByteStream;
-use super::write_zero_copy::ZeroCopy;
 
 /// The sending half of a stream.
 #[derive(Debug)]
@@ -30,7 +29,8 @@ pub(crate) struct Sender {
     pub(crate) queue: Rc<SendQueue>,
     /// From how many bytes on a write is sent without a copy.
     pub(super) zero_copy_from: Cell<usize>,
-    pub(super) zero_copy: Cell<ZeroCopy>,
+    /// Not once the kernel has copied one.
+    pub(super) zero_copy_ends: Cell<bool>,
     direct: Direct,
 }
 
@@ -39,7 +39,7 @@ impl Default for Sender {
         Self {
             queue: Rc::default(),
             zero_copy_from: Cell::new(usize::MAX),
-            zero_copy: Cell::default(),
+            zero_copy_ends: Cell::default(),
             direct: Direct::default(),
         }
     }
@@ -68,7 +68,8 @@ pub(super) trait Sending: Unpin {
 /// One buffer: copied by the kernel, or read from where it is.
 pub(super) enum Bytes<B: IoBuf> {
     Copied(Op<Send<B>>),
-    InPlace(Op<SendZc<B>>, usize),
+    /// On the heap, as few streams send so and all would have room for it.
+    InPlace(Box<Op<SendZc<B>>>, usize),
 }
 
 impl<B: IoBuf> Unpin for Bytes<B> {}
@@ -76,7 +77,8 @@ impl<B: IoBuf> Unpin for Bytes<B> {}
 impl<B: IoBuf> Bytes<B> {
     #[cold]
     fn in_place(stream: &ByteStream, send: Send<B>, from: usize) -> Self {
-        Self::InPlace(Op::new(stream.socket.driver(), SendZc::new(send)), from)
+        let op = Op::new(stream.socket.driver(), SendZc::new(send));
+        Self::InPlace(Box::new(op), from)
     }
 
     #[inline]

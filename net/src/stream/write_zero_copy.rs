@@ -11,7 +11,7 @@ use super::ByteStream;
 use super::write::Sender;
 
 /// From how many bytes on `Auto` sends in place: pinning the pages and the second completion cost
-/// about as much as copying 8 KiB where none is needed (`docs/decisions/0012`), and twice that
+/// about as much as copying 8 KiB where none is needed (`docs/decisions/0013`), and twice that
 /// leaves a margin.
 const AUTO_BYTES: usize = 16 * 1024;
 
@@ -39,7 +39,7 @@ pub enum ZeroCopy {
 impl Sender {
     /// The kernel has copied what it was to send in place.
     pub(super) fn was_copied(&self) {
-        if self.zero_copy.get() == ZeroCopy::Auto {
+        if self.zero_copy_ends.get() {
             self.zero_copy_from.set(usize::MAX);
         }
     }
@@ -53,7 +53,7 @@ impl ByteStream {
             ZeroCopy::Auto => AUTO_BYTES,
             ZeroCopy::From(bytes) => bytes.max(1),
         };
-        self.sender.zero_copy.set(when);
+        self.sender.zero_copy_ends.set(when == ZeroCopy::Auto);
         self.sender.zero_copy_from.set(from);
     }
 

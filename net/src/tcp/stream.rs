@@ -22,7 +22,7 @@ use crate::stream::ByteStream;
 /// their reads complete; whose turn is next is not promised. Several writes at once are sent one
 /// after the other, each of them whole, in the order in which they began. Those of the poll traits
 /// may take a part, and so mingle with others: let one task use these.
-pub struct TcpStream(pub(crate) ByteStream);
+pub struct TcpStream(pub(crate) Box<ByteStream>);
 
 stream_methods!(TcpStream);
 poll_traits!(TcpStream);

@@ -35,7 +35,7 @@ use crate::stream::{ByteStream, HeldTurn, expect_kind};
 /// # })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct UnixStream(pub(crate) ByteStream);
+pub struct UnixStream(pub(crate) Box<ByteStream>);
 
 stream_methods!(UnixStream);
 poll_traits!(UnixStream);

@@ -18,31 +18,6 @@ use std::rc::Rc;
 
 use super::{IoBuf, Provided};
 
-/// A zeroed buffer on the heap, by its address, so that moving the lease leaves it alone.
-struct Own {
-    first: NonNull<u8>,
-    bytes: usize,
-}
-
-impl Own {
-    fn new(bytes: usize) -> Self {
-        let memory = Box::leak(vec![0_u8; bytes].into_boxed_slice());
-        Self {
-            first: NonNull::from(memory).cast(),
-            bytes,
-        }
-    }
-}
-
-impl Drop for Own {
-    #[inline]
-    fn drop(&mut self) {
-        let memory = NonNull::slice_from_raw_parts(self.first, self.bytes);
-        // SAFETY: `new` leaked a box of exactly this range, and nobody else frees it.
-        drop(unsafe { Box::from_raw(memory.as_ptr()) });
-    }
-}
-
 /// Received bytes in a buffer of the shard's pool; the buffer goes back when this is dropped.
 ///
 /// Dereferences to the bytes, is itself an [`IoBuf`], so it can be sent without a copy, and can be
@@ -53,8 +28,9 @@ pub struct Lease {
     id: u16,
     start: u32,
     end: u32,
-    /// Memory of its own, in the rare case that the pool's was not to be had.
-    own: Option<Own>,
+    /// Zeroed memory of its own, as large as a buffer of the pool's, in the rare case that none of
+    /// those was to be had. By its address, so that moving the lease leaves it alone.
+    own: Option<NonNull<u8>>,
 }
 
 impl Lease {
@@ -73,16 +49,22 @@ impl Lease {
     /// An empty buffer on the heap, as large as one of the pool's.
     pub(super) fn on_the_heap(pool: &Rc<Provided>) -> Self {
         let mut lease = Self::pooled(pool, 0, 0);
-        lease.own = Some(Own::new(pool.buffer_bytes()));
+        let memory = Box::leak(vec![0_u8; pool.buffer_bytes()].into_boxed_slice());
+        lease.own = Some(NonNull::from(memory).cast());
         lease
+    }
+
+    #[cold]
+    fn free(&self, first: NonNull<u8>) {
+        let memory = NonNull::slice_from_raw_parts(first, self.pool.buffer_bytes());
+        // SAFETY: `on_the_heap` leaked a box of exactly this range, and the lease, which owns it
+        // alone, is being dropped.
+        drop(unsafe { Box::from_raw(memory.as_ptr()) });
     }
 
     #[inline]
     fn base(&self) -> NonNull<u8> {
-        match &self.own {
-            Some(own) => own.first,
-            None => self.pool.buffer(self.id),
-        }
+        self.own.unwrap_or_else(|| self.pool.buffer(self.id))
     }
 
     /// Drops the first `bytes` from view.
@@ -168,6 +150,9 @@ impl Drop for Lease {
     #[inline]
     fn drop(&mut self) {
         self.pool.give_back(self.own.is_none().then_some(self.id));
+        if let Some(first) = self.own.take() {
+            self.free(first);
+        }
     }
 }
 

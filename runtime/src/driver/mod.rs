@@ -34,6 +34,7 @@
 //! [`Driver::shut_down`] refuses new work, cancels everything, and reaps until nothing is in flight
 //! or the deadline has come. What will not complete is leaked and counted, never freed.
 
+mod backend;
 mod closed;
 mod config;
 mod describe;
@@ -41,6 +42,7 @@ mod features;
 mod ledger;
 mod offload;
 mod poll;
+mod readiness;
 mod sink;
 mod slots;
 #[cfg(test)]
@@ -56,7 +58,7 @@ use std::io;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub use config::{Choice, Config, DriverKind, DriverReport};
@@ -77,6 +79,8 @@ use crate::shim::planted;
 #[cfg(target_os = "linux")]
 use crate::sys::splice::Pipe;
 use crate::sys::{RawSource, describe, fork};
+pub(crate) use backend::Unparker;
+use backend::{Backend, choose};
 use closed::Closed;
 use offload::Offload;
 use sink::{Sink, Todo};
@@ -100,28 +104,6 @@ pub(crate) enum Route {
     Attempt,
     /// As a job of the blocking pool.
     Pool,
-}
-
-/// Wakes a shard's thread out of [`Driver::park`]; works from any thread.
-#[derive(Clone, Debug)]
-pub(crate) enum Unparker {
-    Uring(Arc<uring::Doorbell>),
-    Poll(Arc<dyn poll::Doorbell>),
-}
-
-impl Unparker {
-    pub(crate) fn unpark(&self) {
-        match self {
-            Self::Uring(doorbell) => doorbell.ring(),
-            Self::Poll(doorbell) => doorbell.ring(),
-        }
-    }
-}
-
-/// The backend in use, chosen once.
-enum Backend {
-    Uring(Box<uring::Uring<uring::Active>>),
-    Poll(Box<poll::Poll>),
 }
 
 struct Inner {
@@ -444,56 +426,6 @@ impl Driver {
         }
     }
 
-    /// Wakes the task once `source` may be ready, or fails with the reason why it never will be.
-    /// Whoever gets the ticket gives it back by [`leave`](Self::leave) unless its wait is over.
-    pub(crate) fn wait_for(
-        &self,
-        source: RawSource,
-        interest: Interest,
-        waker: &Waker,
-    ) -> io::Result<Ticket> {
-        if self.is_forked() {
-            return Ok(Ticket::never(source, interest));
-        }
-        self.0.meter.driver.submitted.bump();
-        let waker = waker.clone();
-        let now = self.0.meter.now();
-        let waits = match &mut *self.0.backend.borrow_mut() {
-            Backend::Poll(poll) => poll.wait_for(source, interest, waker, now),
-            Backend::Uring(_) => unreachable!("a ring waits by an entry of its own"),
-        };
-        waits.map_err(|(_unused, error)| error)
-    }
-
-    /// Ready once the wait of `ticket` is over; otherwise it will wake `waker`.
-    pub(crate) fn poll_wait(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {
-        match self.waker_of(ticket, |left| left.will_wake(waker)) {
-            None if !self.is_forked() => return Poll::Ready(()),
-            None | Some(true) => {}
-            Some(false) => {
-                let mut new = waker.clone();
-                self.waker_of(ticket, |left| mem::swap(left, &mut new));
-            }
-        }
-        Poll::Pending
-    }
-
-    fn waker_of<R>(&self, ticket: Ticket, f: impl FnOnce(&mut Waker) -> R) -> Option<R> {
-        match &mut *self.0.backend.borrow_mut() {
-            Backend::Poll(poll) => poll.waker_of(ticket).map(f),
-            Backend::Uring(_) => None,
-        }
-    }
-
-    /// Nobody waits by this ticket any more.
-    pub(crate) fn leave(&self, ticket: Ticket) {
-        let left = match &mut *self.0.backend.borrow_mut() {
-            Backend::Poll(poll) => poll.leave(ticket),
-            Backend::Uring(_) => None,
-        };
-        drop(left);
-    }
-
     /// Completes the slot with "unsupported".
     pub(crate) fn refuse(&self, id: SlotId) {
         self.0.offload.leave(id, Completion::UNSUPPORTED.result);
@@ -791,27 +723,4 @@ impl Driver {
 #[derive(Debug)]
 pub(crate) struct Entered {
     _ring: Option<uring::EnterGuard>,
-}
-
-/// The best backend, the report on why, and what it can do.
-fn choose(config: &Config) -> io::Result<(Backend, DriverReport, Mask)> {
-    let reason = match config.choice {
-        Choice::Poll | Choice::Portable => "asked for by ANNULET_DRIVER or the builder".to_owned(),
-        Choice::Auto | Choice::Uring => match uring::Uring::open(config) {
-            Ok((ring, report, features)) => {
-                return Ok((Backend::Uring(Box::new(ring)), report, features));
-            }
-            Err(error) if config.choice == Choice::Uring => {
-                return Err(io::Error::new(error.kind(), format!("io_uring: {error}")));
-            }
-            Err(error) => error.to_string(),
-        },
-    };
-    let poll = poll::Poll::open(config.choice)?;
-    let report = DriverReport::poll(reason, config.choice);
-    Ok((
-        Backend::Poll(Box::new(poll)),
-        report,
-        Mask::NONE.with(Feature::ReadNowait),
-    ))
 }

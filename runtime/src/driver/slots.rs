@@ -39,7 +39,7 @@ use super::features::Code;
 use crate::sys::{self, RawSource};
 
 /// Bytes of payload that a slot holds itself; a larger payload is boxed.
-const INLINE_BYTES: usize = 144;
+const INLINE_BYTES: usize = 128;
 /// Slots in a chunk.
 const CHUNK: usize = 64;
 /// The most slots a table has: what the index field of `user_data` can name.

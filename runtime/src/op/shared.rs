@@ -8,7 +8,7 @@
 //! waker beside the source, and each holder that lets go wakes it: before the count goes down,
 //! which is early enough, since the woken task is polled later.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -24,7 +24,7 @@ struct Inner<S: Source> {
     driver: Driver,
     /// Somebody awaits the other holders' letting go.
     awaited: Cell<bool>,
-    waiting: RefCell<Option<Waker>>,
+    waiting: Cell<Option<Waker>>,
 }
 
 /// A holder's side of the wait for the last one.
@@ -71,7 +71,7 @@ impl<S: Source> Shared<S> {
             source: Some(source),
             driver: driver.clone(),
             awaited: Cell::new(false),
-            waiting: RefCell::default(),
+            waiting: Cell::default(),
         }));
         driver.note_opened(shared.0.place(), shared.watched());
         shared
@@ -136,7 +136,7 @@ impl<S: Source> Shared<S> {
                 Ok(source) => Poll::Ready(source),
                 Err(holder) => {
                     holder.0.awaited.set(true);
-                    holder.0.waiting.replace(Some(cx.waker().clone()));
+                    holder.0.waiting.set(Some(cx.waker().clone()));
                     last = Some(holder);
                     Poll::Pending
                 }

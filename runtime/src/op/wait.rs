@@ -119,6 +119,10 @@ impl Readiness {
     ///
     /// What the system says of a source that cannot be watched, `Unsupported` for one that nothing
     /// can watch, and after the shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a wait takes nothing.
     pub fn poll<S: Source>(
         &mut self,
         source: &Shared<S>,
@@ -133,12 +137,7 @@ impl Readiness {
         self.poll_begun(cx)
     }
 
-    /// Ready once the wait that is under way is over; at once if none is.
-    ///
-    /// # Errors
-    ///
-    /// As [`poll`](Self::poll).
-    pub fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let Some((driver, wait)) = &mut self.waiting else {
             return Poll::Ready(Ok(()));
         };

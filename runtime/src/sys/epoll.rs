@@ -1,4 +1,9 @@
 //! `epoll` on levels, with waits to the nanosecond (`epoll_pwait2`, Linux 5.11).
+//!
+//! # Invariants
+//!
+//! 1. The kernel writes no more events than it was given room for, and reads no more than one.
+//! 2. The descriptor is owned by its [`Epoll`] and by nothing else.
 
 #![expect(unsafe_code, reason = "raw system calls that std does not offer")]
 
@@ -37,7 +42,7 @@ impl Epoll {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
+        // SAFETY: the kernel has just given us this descriptor (Invariant 2).
         let epoll = Self(unsafe { OwnedFd::from_raw_fd(fd) });
         epoll.wait(&mut [NO_EVENT], Some(Duration::ZERO))?;
         Ok(epoll)
@@ -96,7 +101,7 @@ impl Epoll {
             nanoseconds: timeout.subsec_nanos().into(),
         });
         let room = i32::try_from(events.len()).unwrap_or(i32::MAX);
-        // SAFETY: the kernel writes at most `room` events to a live slice, and reads the timespec,
+        // SAFETY: the kernel writes at most `room` events to a live slice (Invariant 1), and reads the timespec,
         // which is a live local. Without a mask of signals its length does not matter.
         let ready = unsafe {
             libc::syscall(

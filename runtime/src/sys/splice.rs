@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 
-/// What a pipe is asked to hold: with more nothing is faster, with less some is slower (`docs/decisions/0012`). A user may
+/// What a pipe is asked to hold: with more nothing is faster, with less some is slower (`docs/decisions/0013`). A user may
 /// have so many pages in pipes (64 MiB by default) and gets small ones beyond that.
 const PIPE_BYTES: usize = 512 * 1024;
 

@@ -53,14 +53,21 @@ pub(crate) struct Poll {
     changed: Vec<RawSource>,
 }
 
+#[cfg(target_os = "linux")]
+fn open_native() -> io::Result<Box<dyn Poller>> {
+    Ok(Box::new(native::Native::open()?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_native() -> io::Result<Box<dyn Poller>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 fn open(choice: Choice) -> io::Result<Box<dyn Poller>> {
-    #[cfg(target_os = "linux")]
-    if choice != Choice::Portable
-        && let Ok(native) = native::Native::open()
-    {
-        return Ok(Box::new(native));
+    match choice {
+        Choice::Portable => Ok(Box::new(Portable::open()?)),
+        _ => open_native().or_else(|_missing| open(Choice::Portable)),
     }
-    Ok(Box::new(Portable::open()?))
 }
 
 impl Poll {

@@ -2,6 +2,11 @@
 //!
 //! The doorbell is an eventfd watched on edges. Each ring is an edge of its own, so nobody has to
 //! empty it: a wait that follows a ring ends, and the next does not.
+//!
+//! # Invariants
+//!
+//! 1. A source that is set or deleted is open, as the caller of those functions promises; epoll
+//!    itself only needs it to be found.
 
 #![expect(unsafe_code, reason = "implements functions that are unsafe elsewhere")]
 

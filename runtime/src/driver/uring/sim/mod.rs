@@ -42,7 +42,7 @@ use buffers::Buffers;
 use faults::{CancelAnswer, Faults};
 use machine::Machine;
 use memory::Memory;
-use sources::{Listener, Mailbox, Source, Stream};
+use sources::{Letterbox, Listener, Source, Stream};
 
 thread_local! {
     /// The simulated rings of this thread by their numbers, for messages between them.
@@ -306,35 +306,37 @@ impl World {
         self.listener(fd, |listener| listener.queued += 1);
     }
 
-    fn mailbox<R>(&self, fd: RawFd, f: impl FnOnce(&mut Mailbox) -> R) -> R {
+    fn letterbox<R>(&self, fd: RawFd, f: impl FnOnce(&mut Letterbox) -> R) -> R {
         match self.0.borrow_mut().sources.get_mut(&fd) {
-            Some(Source::Mailbox(mailbox)) => f(mailbox),
-            other => panic!("descriptor {fd} is no mailbox but {other:?}"),
+            Some(Source::Letterbox(letterbox)) => f(letterbox),
+            other => panic!("descriptor {fd} is no letterbox but {other:?}"),
         }
     }
 
     /// Makes a descriptor a socket of messages, whose bytes are those of this name.
-    pub(crate) fn open_mailbox(&self, fd: RawFd, name: u64) {
-        let mailbox = Mailbox {
+    pub(crate) fn open_letterbox(&self, fd: RawFd, name: u64) {
+        let letterbox = Letterbox {
             name,
-            ..Mailbox::default()
+            ..Letterbox::default()
         };
-        self.put(fd, Source::Mailbox(mailbox));
+        self.put(fd, Source::Letterbox(letterbox));
     }
 
     /// A message of so many bytes arrives, with a descriptor or without.
     pub(crate) fn post(&self, fd: RawFd, bytes: usize, with_fd: bool) {
-        self.mailbox(fd, |mailbox| mailbox.arrived.push_back((bytes, with_fd)));
+        self.letterbox(fd, |letterbox| {
+            letterbox.arrived.push_back((bytes, with_fd))
+        });
     }
 
     /// The messages that were sent.
     pub(crate) fn posted(&self, fd: RawFd) -> Vec<Vec<u8>> {
-        self.mailbox(fd, |mailbox| mailbox.sent.clone())
+        self.letterbox(fd, |letterbox| letterbox.sent.clone())
     }
 
     /// Descriptors that have come with messages, and how many of them are still open.
     pub(crate) fn passed(&self, fd: RawFd) -> (usize, usize) {
-        self.mailbox(fd, |mailbox| mailbox.passed.count())
+        self.letterbox(fd, |letterbox| letterbox.passed.count())
     }
 
     /// Connections that a listener has handed out, and how many of them are still open.

@@ -89,7 +89,7 @@ impl Listener {
 /// Sends and receives messages. The bytes of each received say which it is, as does the port that it
 /// came from.
 #[derive(Debug, Default)]
-pub(super) struct Mailbox {
+pub(super) struct Letterbox {
     pub(super) name: u64,
     /// Sizes of messages that have arrived, and whether a descriptor is with them.
     pub(super) arrived: VecDeque<(usize, bool)>,
@@ -107,12 +107,12 @@ pub(super) struct Letter {
     pub(super) flags: i32,
 }
 
-/// The bytes of a mailbox's message of this number.
+/// The bytes of a letterbox's message of this number.
 pub(crate) fn letter_at(name: u64, number: u16, len: usize) -> Vec<u8> {
     bytes_at(name, u64::from(number) << 10, len)
 }
 
-impl Mailbox {
+impl Letterbox {
     /// The next message, as much of it as there is room for; one that is peeked at stays.
     pub(super) fn receive(&mut self, bytes: usize, room: Room, peek: bool) -> Letter {
         let (len, with_fd) = self.arrived[0];
@@ -154,7 +154,7 @@ pub(crate) const CONTROL_BYTES: usize = 24;
 pub(super) enum Source {
     Stream(Stream),
     Listener(Listener),
-    Mailbox(Mailbox),
+    Letterbox(Letterbox),
     /// A file that holds `byte_at(name, …)` everywhere, as long as this.
     File {
         name: u64,

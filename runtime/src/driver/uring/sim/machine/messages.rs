@@ -35,10 +35,10 @@ impl Machine {
     }
 
     pub(super) fn receive_message(&mut self, place: usize, fd: RawFd, peek: bool, room: Room) {
-        let Some(Source::Mailbox(mailbox)) = self.sources.get_mut(&fd) else {
+        let Some(Source::Letterbox(letterbox)) = self.sources.get_mut(&fd) else {
             return self.finish(place, -libc::ENOTSOCK, 0, &[]);
         };
-        let letter = mailbox.receive(room.bytes, room, peek);
+        let letter = letterbox.receive(room.bytes, room, peek);
         let user_data = self.ops[place].user_data;
         let Some(mut header) = self.memory.read(user_data, 3) else {
             return self.finish(place, -libc::EFAULT, 0, &[]);
@@ -72,10 +72,10 @@ impl Machine {
             return self.finish(place, -libc::ENOBUFS, 0, &[]);
         };
         let start = OUT_BYTES + room.name + room.control;
-        let Some(Source::Mailbox(mailbox)) = self.sources.get_mut(&fd) else {
+        let Some(Source::Letterbox(letterbox)) = self.sources.get_mut(&fd) else {
             return self.finish(place, -libc::ENOTSOCK, 0, &[]);
         };
-        let letter = mailbox.receive(buffer.len - start, room, false);
+        let letter = letterbox.receive(buffer.len - start, room, false);
         let mut bytes = Vec::new();
         let lens = [&letter.name, &letter.control, &letter.bytes].map(Vec::len);
         for len in lens.map(number).into_iter().chain([letter.flags]) {

@@ -400,8 +400,8 @@ impl Machine {
             }
             (
                 Request::RecvMsg { .. } | Request::RecvMsgMulti { .. },
-                Some(Source::Mailbox(mailbox)),
-            ) => !mailbox.arrived.is_empty(),
+                Some(Source::Letterbox(letterbox)),
+            ) => !letterbox.arrived.is_empty(),
             (Request::Poll { .. }, None) => op.count > 0,
             (Request::Notify { .. }, _) => !self.script.holds_notifications,
             _ => true,
@@ -630,9 +630,9 @@ impl Machine {
                 number(len)
             }
             // A message is sent whole.
-            Some(Source::Mailbox(mailbox)) => {
+            Some(Source::Letterbox(letterbox)) => {
                 let len = bytes.len();
-                mailbox.sent.push(bytes);
+                letterbox.sent.push(bytes);
                 number(len)
             }
             _ => -libc::ENOTSOCK,

@@ -22,7 +22,7 @@ const ANSWERS: [CancelAnswer; 3] = [
 #[test]
 fn a_received_message_brings_its_sender_and_its_descriptor() {
     let rig = Rig::calm();
-    let socket = rig.mailbox(3);
+    let socket = rig.letterbox(3);
     let strays = Rc::<Strays>::default();
     rig.world.post(fd(&*socket), 10, true);
     rig.world.post(fd(&*socket), 30, true);
@@ -57,7 +57,7 @@ fn a_received_message_brings_its_sender_and_its_descriptor() {
 fn all_that_a_dropped_receive_of_a_message_names_lives_until_its_last_completion() {
     for answer in ANSWERS {
         let rig = Rig::calm();
-        let socket = rig.mailbox(3);
+        let socket = rig.letterbox(3);
         let strays = Rc::<Strays>::default();
         let receive = RecvMsg::new(&socket, rig.buffer(16), CONTROL_BYTES, &strays);
         let op = Op::new(&rig.driver, receive);
@@ -92,7 +92,7 @@ fn all_that_a_dropped_receive_of_a_message_names_lives_until_its_last_completion
 fn all_that_a_dropped_message_names_lives_until_it_is_sent() {
     for answer in ANSWERS {
         let rig = Rig::calm();
-        let socket = rig.mailbox(3);
+        let socket = rig.letterbox(3);
         let (near, _far) = UnixStream::pair().unwrap();
         let attach = Attach {
             to: Some(SockAddr::unix("/nowhere").unwrap()),
@@ -154,7 +154,7 @@ fn a_vectored_send_begins_inside_a_part_and_says_how_much_was_taken() {
 #[test]
 fn a_multishot_receive_of_messages_ends_when_the_buffers_run_out_and_loses_none() {
     let rig = Rig::calm();
-    let socket = rig.mailbox(3);
+    let socket = rig.letterbox(3);
     for number in 0..10_u8 {
         rig.world.post(
             fd(&*socket),

@@ -34,7 +34,7 @@ pub(super) struct Post {
 impl Post {
     pub(super) fn new(rig: &Rig, name: u64) -> Rc<Self> {
         Rc::new(Self {
-            socket: rig.mailbox(name),
+            socket: rig.letterbox(name),
             name,
             strays: Rc::default(),
             next: Cell::new(0),
@@ -54,7 +54,7 @@ impl Post {
         let number = port.unwrap_or(0);
         if !in_order || bytes != letter_at(self.name, number, bytes.len()) {
             self.memory.complain(format!(
-                "mailbox {} brought message {port:?}, or other bytes than its own",
+                "letterbox {} brought message {port:?}, or other bytes than its own",
                 self.name
             ));
         }

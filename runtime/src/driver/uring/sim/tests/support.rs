@@ -307,9 +307,9 @@ impl Rig {
     }
 
     /// A socket of messages, whose bytes are those of its name.
-    pub(super) fn mailbox(&self, name: u64) -> Shared<Socket> {
+    pub(super) fn letterbox(&self, name: u64) -> Shared<Socket> {
         let socket = self.socket();
-        self.world.open_mailbox(socket.as_raw_fd(), name);
+        self.world.open_letterbox(socket.as_raw_fd(), name);
         socket
     }
 
