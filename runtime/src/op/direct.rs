@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use socket2::Socket;
 
 use super::Shared;
-use super::recv::recv_now;
 use crate::buf::Lease;
 use crate::driver::Driver;
+use crate::sys::now;
 
 /// Direct attempts of one half of a socket.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Direct {
         cx: &Context<'_>,
         space: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll(socket.driver(), cx, || recv_now(socket, space))
+        self.poll(socket.driver(), cx, || now::recv(socket, space))
     }
 
     /// The same into a buffer of the shard's; empty at the end of the stream.
@@ -78,7 +78,7 @@ impl Direct {
                 .provided()
                 .take()
                 .ok_or(io::ErrorKind::OutOfMemory)?;
-            let received = recv_now(socket, lease.space())?;
+            let received = now::recv(socket, lease.space())?;
             lease.set_received(received);
             Ok(lease)
         })

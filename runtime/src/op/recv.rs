@@ -215,15 +215,6 @@ unsafe impl<B: IoBufMut> OpCode for Recv<B> {
     }
 }
 
-/// Receives what is there.
-pub(crate) fn recv_now(socket: &Socket, space: &mut [u8]) -> io::Result<usize> {
-    let start = space.as_mut_ptr().cast::<MaybeUninit<u8>>();
-    // SAFETY: initialised bytes may be viewed as possibly uninitialised ones, since a receive only
-    // ever writes initialised bytes.
-    let space = unsafe { std::slice::from_raw_parts_mut(start, space.len()) };
-    socket.recv_with_flags(space, sys::MSG_NOW)
-}
-
 /// Buffers received and not read at which a multishot receive is stopped, so that a reader who lags
 /// does not keep the shard's buffers from the others.
 const ARRIVED_MAX: usize = 16;

@@ -105,7 +105,7 @@ pub(super) fn flags(socket: &Shared<Socket>, all: bool) -> i32 {
 ///
 /// `WouldBlock` where it takes nothing now; else the connection's.
 pub fn send_now(socket: &Socket, bytes: &[u8]) -> std::io::Result<usize> {
-    socket.send_with_flags(bytes, FLAGS | sys::MSG_NOW)
+    sys::now::send(socket, bytes)
 }
 
 // SAFETY: the buffer's range is stable and owned by the payload, which also keeps the socket open.

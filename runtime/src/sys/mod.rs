@@ -35,6 +35,9 @@ pub(crate) mod epoll;
 pub(crate) mod fork;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
+#[cfg_attr(target_os = "linux", path = "now_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "now_other.rs")]
+pub(crate) mod now;
 #[cfg_attr(target_os = "linux", path = "nowait_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "nowait_other.rs")]
 #[cfg(unix)]
