@@ -21,7 +21,6 @@
 mod aligned;
 mod impls;
 mod lease;
-mod line;
 mod provided;
 mod result;
 mod slice;

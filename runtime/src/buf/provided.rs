@@ -10,8 +10,8 @@
 //! otherwise go round through all the memory. It doubles when a turn takes more than half of it or
 //! finds the ring dry, and halves when for [`QUIET_TURNS`] no turn has taken an eighth.
 //!
-//! When the pool runs dry, who needed a buffer joins a [`Line`] and is woken, in its turn, by a lease
-//! that comes back.
+//! When the pool runs dry, who needed a buffer leaves a waker and is woken by the next lease that
+//! comes back.
 //!
 //! # Invariants
 //!
@@ -29,8 +29,8 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::lease::Lease;
-use super::line::Line;
 use crate::shim::planted;
+use crate::wakers::Wakers;
 use memory::Memory;
 
 #[cfg(target_os = "linux")]
@@ -63,9 +63,7 @@ pub(crate) struct Provided {
     quiet: Cell<(u16, u16)>,
     /// Leases alive.
     leased: Cell<usize>,
-    line: Line,
-    /// Who takes a buffer next is the one that it was promised to.
-    claimed: Cell<bool>,
+    waiting: Wakers,
 }
 
 impl fmt::Debug for Provided {
@@ -102,8 +100,7 @@ impl Provided {
             taken: Cell::new(0),
             quiet: Cell::new((0, 0)),
             leased: Cell::new(0),
-            line: Line::default(),
-            claimed: Cell::new(false),
+            waiting: Wakers::default(),
         })
     }
 
@@ -119,10 +116,11 @@ impl Provided {
         self.leased.get()
     }
 
-    /// Buffers that can be received into. The others come back as leases, even those whose bytes
-    /// have arrived for a reader that has not asked for them yet.
-    fn available(&self) -> usize {
-        usize::from(self.on_ring.get()) + self.free.borrow().len()
+    /// Whether nothing can be received before a buffer comes back. It comes back as a lease, even
+    /// one whose bytes have arrived for a reader that has not asked for them yet.
+    #[inline]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.on_ring.get() == 0 && self.free.borrow().is_empty()
     }
 
     /// Puts the pool behind a ring: answers the address of its entries and their number.
@@ -144,7 +142,6 @@ impl Provided {
     pub(crate) fn taken(&self) {
         self.on_ring.set(self.on_ring.get().saturating_sub(1));
         self.taken.set(self.taken.get().saturating_add(1));
-        self.line.keep_promise();
     }
 
     /// Raises the target: it was short, or a receive has found the ring dry.
@@ -154,15 +151,13 @@ impl Provided {
         self.quiet.set((0, 0));
     }
 
-    /// Moves free buffers to the ring, up to the target; once in each turn of the loop. Says whether
-    /// another turn must follow without a sleep.
+    /// Moves free buffers to the ring, up to the target; once in each turn of the loop.
     #[inline]
-    pub(crate) fn refill(&self) -> bool {
+    pub(crate) fn refill(&self) {
         let taken = self.taken.replace(0);
         if self.lent.get() && (taken > 0 || self.on_ring.get() < self.target.get()) {
             self.refill_after(taken);
         }
-        !self.line.is_idle() && self.line.turn(self.available())
     }
 
     fn refill_after(&self, taken: u16) {
@@ -201,14 +196,9 @@ impl Provided {
         }
     }
 
-    /// Takes a free buffer, if there is one that was promised to nobody else.
+    /// Takes a free buffer, if there is one.
     pub(crate) fn take(self: &Rc<Self>) -> Option<Lease> {
-        let mut free = self.free.borrow_mut();
-        if !self.claimed.replace(false) && free.len() <= self.line.promised() {
-            return None;
-        }
-        let id = free.pop()?;
-        drop(free);
+        let id = self.free.borrow_mut().pop()?;
         Some(self.lease(id, 0))
     }
 
@@ -246,22 +236,9 @@ impl Provided {
         Lease::pooled(self, id, u32::try_from(bytes).unwrap_or(0))
     }
 
-    /// Joins the line of those who need a buffer. False if there is one by now: try again at once.
-    pub(crate) fn wait(&self, waker: &Waker) -> bool {
-        let woken = self.line.was_woken(waker);
-        let buffers = self.available();
-        if woken && buffers > 0 {
-            if !self.lent.get() {
-                self.line.keep_promise();
-                self.claimed.set(true);
-            }
-            return false;
-        }
-        let out = buffers <= self.line.promised();
-        if out {
-            self.line.join(waker, woken);
-        }
-        out
+    /// Leaves a waker for the next buffer that comes back.
+    pub(crate) fn wait(&self, waker: &Waker) {
+        self.waiting.add(waker);
     }
 
     /// Takes a lease's buffer back; `None` for one that was not the pool's.
@@ -272,9 +249,7 @@ impl Provided {
         if !planted::LEASE_GIVEN_BACK_AT_ONCE {
             self.put_back(id);
         }
-        if self.line.is_waited_in() {
-            self.line.wake(self.available());
-        }
+        self.waiting.wake_all();
     }
 
     #[inline]

@@ -292,26 +292,31 @@ impl Driver {
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Option<crate::buf::Lease> {
         let provided = self.provided();
-        let mut lease = loop {
-            match provided.take_or_make() {
-                Some(lease) => break lease,
-                None if provided.wait(waker) => return None,
-                None => {}
+        match provided.take_or_make() {
+            Some(mut lease) => {
+                let bytes = fill(lease.space());
+                lease.set_received(bytes);
+                Some(lease)
             }
-        };
-        let bytes = fill(lease.space());
-        lease.set_received(bytes);
-        Some(lease)
+            None => {
+                provided.wait(waker);
+                None
+            }
+        }
     }
 
-    /// Joins the line of those who wait for a buffer to come back. False if there is one: try again
-    /// at once.
+    /// Leaves a waker for the next buffer that comes back. False if none is out, and so none will
+    /// come: try again at once.
     #[must_use]
     pub fn wait_for_buffers(&self, waker: &Waker) -> bool {
         let provided = self.provided();
         self.0.meter.driver.no_buffers.bump();
         provided.grow();
-        provided.wait(waker)
+        let out = provided.is_exhausted();
+        if out {
+            provided.wait(waker);
+        }
+        out
     }
 
     /// An empty pipe, if one is kept.
@@ -613,11 +618,7 @@ impl Driver {
             return Err(io::Error::other(FORKED));
         }
         self.0.attempts_left.set(ATTEMPTS_PER_TICK);
-        let timeout = if self.provided().refill() {
-            Some(Duration::ZERO)
-        } else {
-            timeout
-        };
+        self.provided().refill();
         self.deliver(|backend, sink| {
             let parked = match backend {
                 Backend::Uring(ring) => ring.park(timeout, sink),
