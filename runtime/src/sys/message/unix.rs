@@ -153,11 +153,67 @@ impl Drop for Head {
     }
 }
 
-/// What goes besides the bytes, and the list of their ranges.
+/// What goes besides the bytes, and once it is aimed, the list of their ranges.
+#[derive(Default)]
 pub(crate) struct Outgoing {
-    message: libc::msghdr,
-    ranges: Vec<libc::iovec>,
+    aimed: Option<Box<Aimed>>,
     attached: Option<Box<Attached>>,
+}
+
+/// Ranges that need no list of their own.
+const FEW: usize = 4;
+
+/// A message, and the ranges that it leads to.
+struct Aimed {
+    message: libc::msghdr,
+    few: [libc::iovec; FEW],
+    /// All of them, where they are more.
+    many: Vec<libc::iovec>,
+}
+
+impl Aimed {
+    fn new() -> Self {
+        Self {
+            message: empty_message(),
+            few: [NO_RANGE; FEW],
+            many: Vec::new(),
+        }
+    }
+
+    /// Lists the parts that `show` shows, and has the message lead there.
+    fn list<'a>(&mut self, show: impl FnOnce(&mut dyn FnMut(&'a [u8]))) {
+        let Self {
+            message, few, many, ..
+        } = self;
+        let mut count = 0;
+        many.clear();
+        show(&mut |part| {
+            let range = libc::iovec {
+                iov_base: part.as_ptr().cast_mut().cast(),
+                iov_len: part.len(),
+            };
+            if count < FEW {
+                few[count] = range;
+            } else {
+                if count == FEW {
+                    many.extend_from_slice(few);
+                }
+                many.push(range);
+            }
+            count += 1;
+        });
+        if count == 0 {
+            // Some systems have no message without a range.
+            few[0] = NO_RANGE;
+        }
+        let ranges = if count > FEW {
+            many.as_mut_slice()
+        } else {
+            few
+        };
+        message.msg_iov = ranges.as_mut_ptr();
+        set_count(message, count.max(1));
+    }
 }
 
 /// What few sends have.
@@ -174,16 +230,6 @@ impl fmt::Debug for Outgoing {
         f.debug_struct("Outgoing")
             .field("attached", &self.attached.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-impl Default for Outgoing {
-    fn default() -> Self {
-        Self {
-            message: empty_message(),
-            ranges: Vec::new(),
-            attached: None,
-        }
     }
 }
 
@@ -226,20 +272,9 @@ impl Outgoing {
         &mut self,
         show: impl FnOnce(&mut dyn FnMut(&'a [u8])),
     ) -> *const libc::msghdr {
-        self.ranges.clear();
-        show(&mut |part| {
-            self.ranges.push(libc::iovec {
-                iov_base: part.as_ptr().cast_mut().cast(),
-                iov_len: part.len(),
-            });
-        });
-        if self.ranges.is_empty() {
-            // Some systems have no message without a range.
-            self.ranges.push(NO_RANGE);
-        }
-        let message = &mut self.message;
-        message.msg_iov = self.ranges.as_mut_ptr();
-        set_count(message, self.ranges.len());
+        let aimed = self.aimed.get_or_insert_with(|| Box::new(Aimed::new()));
+        aimed.list(show);
+        let message = &mut aimed.message;
         if let Some(attached) = &mut self.attached {
             if attached.name_bytes > 0 {
                 message.msg_name = (&raw mut attached.name).cast();
@@ -247,7 +282,7 @@ impl Outgoing {
             }
             set_control(message, &mut attached.control);
         }
-        &raw const self.message
+        &raw const *message
     }
 
     /// Sends the parts that `show` shows, if there is room at once.
