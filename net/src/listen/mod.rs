@@ -146,10 +146,19 @@ impl Acceptor {
     }
 }
 
+/// Looks for the answers of what a dropped listener had asked for.
+const FLUSHES_MAX: usize = 16;
+
 impl Drop for Acceptor {
     fn drop(&mut self) {
         drop((self.multi.take(), self.single.take()));
-        // Also where a close has taken them, whether it came to its end or not.
-        self.socket.driver().flush();
+        // Also where a close has taken them, whether it came to its end or not. A ring with little
+        // room brings a few answers at a time, and what was cancelled is not always among the first.
+        for _ in 0..FLUSHES_MAX {
+            self.socket.driver().flush();
+            if self.socket.is_last() {
+                break;
+            }
+        }
     }
 }

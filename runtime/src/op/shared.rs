@@ -95,6 +95,12 @@ impl<S: Source> Shared<S> {
         Owner(Rc::clone(&self.0) as Rc<dyn Held>)
     }
 
+    /// Whether nobody else holds the source: no handle, and no operation in flight.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
+
     /// The source itself, if this is the last holder.
     ///
     /// # Panics
