@@ -65,14 +65,22 @@ sum_tests() {
         }' "$1"
 }
 
+# terse: of a test run, all but the tests that passed and what they printed.
+terse() {
+    awk '/^successes:$/ { passed = 1 }
+        /^(failures:$|test result:)/ { passed = 0 }
+        !passed && !/^test .* \.\.\. (ok|ignored.*)$/ { print; fflush() }'
+}
+
 # run_tests CARGO-ARGS...: `cargo test` with those arguments (and with the tests in the array
 # `leave_out` left out), then the tests that skipped themselves
-# (a test prints `SKIP name: reason`), then the sum. A skip that ci/skips-allowed does not list fails.
+# (a test prints `SKIP name: reason`), then the failed ones and the sum. A skip that ci/skips-allowed
+# does not list fails.
 leave_out=()
 run_tests() {
     local log status=0 skips
     log=$(mktemp)
-    cargo test "$@" -- --show-output "${leave_out[@]/#/--skip=}" 2>&1 | tee "$log" || status=$?
+    cargo test "$@" -- --show-output "${leave_out[@]/#/--skip=}" 2>&1 | tee "$log" | terse || status=$?
     skips=$(grep -aE '^SKIP ' "$log" | sort -u || :)
     if [ -n "$skips" ]; then
         printf 'tests that skipped themselves:\n%s\n' "$skips"
@@ -81,6 +89,7 @@ run_tests() {
             status=1
         fi
     fi
+    sed -nE 's/^(test .*) \.\.\. FAILED$/FAILED \1/p' "$log"
     sum_tests "$log" || status=1
     rm -f "$log"
     return "$status"
