@@ -8,7 +8,7 @@
 
 #![expect(missing_docs, reason = "the macros make modules without")]
 
-use annulet_bench::instructions::{self, Paused, Sleepers, TIMES};
+use annulet_bench::instructions::{self, Echoes, Paused, Sleepers, TIMES};
 use gungraun::prelude::*;
 
 #[library_benchmark(setup = instructions::runtime)]
@@ -76,6 +76,20 @@ fn call_from_elsewhere(runtime: annulet::Runtime) -> annulet::Runtime {
     runtime
 }
 
+#[library_benchmark]
+#[bench::of(Echoes::new(1))]
+fn echo_alone(mut echoes: Echoes) -> Echoes {
+    echoes.rounds(TIMES);
+    echoes
+}
+
+#[library_benchmark]
+#[bench::of(Echoes::new(50))]
+fn echo_among_50(mut echoes: Echoes) -> Echoes {
+    echoes.rounds(TIMES / 50);
+    echoes
+}
+
 library_benchmark_group!(
     name = paths,
     benchmarks = [
@@ -90,6 +104,8 @@ library_benchmark_group!(
         spawn_blocking_submit,
         wake_from_elsewhere,
         call_from_elsewhere,
+        echo_alone,
+        echo_among_50,
     ]
 );
 

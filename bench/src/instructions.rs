@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -253,11 +255,73 @@ impl Default for Paused {
     }
 }
 
+/// Connections that are echoed on, and their clients' ends.
+#[derive(Debug)]
+pub struct Echoes {
+    clients: Vec<UnixStream>,
+    runtime: Runtime,
+}
+
+impl Echoes {
+    /// So many connections, with a task each.
+    ///
+    /// # Panics
+    ///
+    /// If sockets cannot be had.
+    #[must_use]
+    pub fn new(connections: usize) -> Self {
+        let runtime = warm();
+        let clients = runtime.block_on(async {
+            let pairs = (0..connections).map(|_| {
+                let (client, server) = UnixStream::pair().expect("sockets");
+                let server = annulet::net::UnixStream::from_std(server).expect("a stream");
+                drop(spawn(echo(server)));
+                client
+            });
+            let clients: Vec<_> = pairs.collect();
+            yield_now().await;
+            clients
+        });
+        let mut echoes = Self { clients, runtime };
+        echoes.rounds(2);
+        echoes
+    }
+
+    /// Has each connection echo one message, so many times.
+    ///
+    /// # Panics
+    ///
+    /// If an echo is lost.
+    pub fn rounds(&mut self, rounds: usize) {
+        let clients = &mut self.clients;
+        self.runtime.block_on(async {
+            let mut answer = [0; 64];
+            for _ in 0..rounds {
+                for client in &mut *clients {
+                    client.write_all(&[1; 64]).expect("room");
+                }
+                // The first park finds all of them readable, and each has echoed in the next tick.
+                time::sleep(Duration::from_micros(1)).await;
+                for client in &mut *clients {
+                    let read = client.read(&mut answer).expect("an echo");
+                    assert_eq!(read, answer.len());
+                }
+            }
+        });
+    }
+}
+
+async fn echo(stream: annulet::net::UnixStream) {
+    while let Some(lease) = stream.recv().await.expect("a message, or the end") {
+        stream.write_all(lease).await.expect("room");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
-        Paused, Sleepers, TIMES, calls, messages_between, messages_within, sleeps_given_up, warm,
-        yields,
+        Echoes, Paused, Sleepers, TIMES, calls, messages_between, messages_within, sleeps_given_up,
+        warm, yields,
     };
 
     #[test]
@@ -271,6 +335,7 @@ mod tests {
         let sleepers = Sleepers::new();
         assert_eq!(sleepers.count(), TIMES);
         sleepers.wake();
+        Echoes::new(3).rounds(5);
         let paused = Paused::new().submit(5);
         assert_eq!(paused.queued.len(), 5);
     }

@@ -8,9 +8,8 @@ use std::fmt;
 use std::io;
 
 use crate::context::Context;
-use crate::driver::{Code, Interest};
-use crate::op::{Op, Ready, Shared};
-use crate::sys::ready::{POLLER_TELLS_LEVELS, is_ready};
+use crate::driver::Interest;
+use crate::op::{Op, Ready, Shared, is_ready, looks};
 use crate::sys::{RawSource, Source};
 
 /// A descriptor that is awaited and used directly: a device, a timer, another library's socket. On
@@ -105,14 +104,14 @@ impl<S: Source> AsyncFd<S> {
 
     async fn ready(&self, interest: Interest) -> io::Result<()> {
         let driver = self.source.driver();
-        let tells_level = POLLER_TELLS_LEVELS || driver.has_code(Code::Ready);
+        let looks = looks(driver);
         loop {
-            if !tells_level && is_ready(self.raw, interest == Interest::Writable) {
+            if !looks && is_ready(&self.source, interest) {
                 return Ok(());
             }
             let ready = Ready::new(&self.source, interest).ok_or(io::ErrorKind::Unsupported)?;
             Op::new(driver, ready).await?;
-            if tells_level {
+            if looks {
                 return Ok(());
             }
         }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, IoBufs};
 use annulet_runtime::op::{
     Attach, Datagram, Direct, Meta, Multi, Op, Ready, RecvMsg, RecvMsgLease, RecvMsgMulti, SendMsg,
-    Shared, Strays, is_cancelled, lacks_buffers, recv_msg_now, send_msg_now,
+    Shared, Strays, is_cancelled, is_ready, lacks_buffers, looks, recv_msg_now, send_msg_now,
 };
 use annulet_runtime::{Code, Driver, Interest};
 use socket2::Socket;
@@ -301,6 +301,9 @@ impl MessageSocket {
         let mut writable = self.writable.borrow_mut();
         let wait = match &mut *writable {
             Some(wait) => wait,
+            None if !looks(self.socket.driver()) && is_ready(&self.socket, Interest::Writable) => {
+                return Poll::Ready(Ok(()));
+            }
             none => none.insert(self.wait_for(Interest::Writable)?),
         };
         let waited = ready!(Pin::new(wait).poll(cx));

@@ -84,8 +84,8 @@ impl ByteStream {
     pub(crate) fn new(driver: &Driver, socket: Socket) -> io::Result<Box<Self>> {
         socket.set_nonblocking(driver.wants_nonblocking())?;
         Ok(Box::new(Self {
+            receiver: Receiver::new(driver, &socket),
             socket: Shared::new(driver, socket),
-            receiver: Receiver::default(),
             sender: Sender::default(),
             writable: Cell::new(None),
             linger: Cell::new(None),
@@ -127,7 +127,7 @@ impl ByteStream {
             }
         }
         let driver = self.socket.driver();
-        let recv = Recv::new(&self.socket, buf, receiver.spill()).after(receiver.drained.get());
+        let recv = Recv::new(&self.socket, buf, receiver.spill()).after(receiver.drained.take());
         let (read, buf) = Op::new(driver, recv).await?;
         receiver.note_read(read, room, driver);
         Ok((read, buf))

@@ -57,7 +57,10 @@ impl ByteStream {
     /// has been given out.
     pub(crate) fn poll_leftover(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
         let left = ready!(self.receiver.poll_left_over(&self.socket, cx));
-        Poll::Ready(left.unwrap_or(Ok(None)))
+        Poll::Ready(left.unwrap_or_else(|| {
+            self.receiver.leave();
+            Ok(None)
+        }))
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -24,7 +24,7 @@
 //! # Leaving
 //!
 //! A stream that leaves its shard takes along what nobody has read: [`Receiver::drain`] ends what
-//! the kernel was asked for, and [`Receiver::resumed`] goes on from there.
+//! the kernel was asked for, and [`Receiver::resume`] goes on from there.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
@@ -37,7 +37,7 @@ use annulet_runtime::buf::Lease;
 use annulet_runtime::op::{
     Direct, Multi, Readiness, RecvMulti, Shared, Spill, is_cancelled, lacks_buffers,
 };
-use annulet_runtime::{Code, Driver, Interest};
+use annulet_runtime::{Code, Driver, DriverKind, Interest};
 use socket2::Socket;
 
 use super::flow::Flow;
@@ -58,7 +58,7 @@ enum Incoming {
     Idle,
     /// Whatever comes, where the kernel can.
     Many(Multi<RecvMulti>),
-    /// To say when there is something.
+    /// To say when there is something, if that is being waited for.
     Readable(Readiness),
     /// Nothing: the stream came here with an error that nobody has been told.
     Failed(io::Error),
@@ -86,14 +86,23 @@ impl Unread {
 }
 
 impl Incoming {
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::Idle => true,
+            Self::Readable(wait) => !wait.is_waiting(),
+            Self::Many(_) | Self::Failed(_) => false,
+        }
+    }
+
     /// The error that the stream came here with.
+    #[inline]
     fn take_failure(&mut self) -> Option<io::Error> {
+        if !matches!(self, Self::Failed(_)) {
+            return None;
+        }
         match mem::take(self) {
             Self::Failed(error) => Some(error),
-            other => {
-                *self = other;
-                None
-            }
+            _ => None,
         }
     }
 }
@@ -114,15 +123,25 @@ pub(super) struct Receiver {
     /// Made by the first owned read.
     spill: OnceCell<Rc<Spill>>,
     incoming: RefCell<Incoming>,
-    /// The last receive got less than it had room for, so the next would find nothing yet.
+    /// Nothing was there a moment ago: the next attempt waits first.
     pub(super) drained: Cell<bool>,
     ended: Cell<bool>,
+    /// A receive that got less than it had room for has drained the socket.
+    short_drains: bool,
     flow: Flow,
     direct: Direct,
     pub(super) turns: Turns,
 }
 
 impl Receiver {
+    /// Of a socket from which nothing was received.
+    pub(super) fn new(driver: &Driver, socket: &Socket) -> Self {
+        Self {
+            short_drains: short_drains(driver, socket),
+            ..Self::default()
+        }
+    }
+
     /// Where an owned read leaves its bytes if it is dropped.
     pub(super) fn spill(&self) -> &Rc<Spill> {
         self.spill.get_or_init(Rc::default)
@@ -131,7 +150,7 @@ impl Receiver {
     /// Whether bytes must come from here rather than from a receive of the caller's own.
     pub(super) fn is_engaged(&self) -> bool {
         self.has_begun()
-            || !matches!(*self.incoming.borrow(), Incoming::Idle)
+            || !self.incoming.borrow().is_idle()
             || self
                 .spill
                 .get()
@@ -245,8 +264,7 @@ impl Receiver {
         }
         let lease =
             ready!(self.poll_attempts(socket, cx, |cx| self.direct.poll_lease(socket, cx)))?;
-        self.drained
-            .set(lease.len() < socket.driver().buffer_bytes());
+        self.note_drained(lease.len(), socket.driver().buffer_bytes());
         Poll::Ready(Ok(unless_empty(lease)))
     }
 
@@ -287,6 +305,11 @@ impl Receiver {
         Poll::Ready(None)
     }
 
+    /// Somebody else receives from the socket from here on.
+    pub(super) fn leave(&self) {
+        self.drained.set(false);
+    }
+
     /// Passes on what came last, and remembers the end.
     fn noted(&self, received: io::Result<Option<Lease>>) -> io::Result<Option<Lease>> {
         if let Ok(None) = received {
@@ -295,9 +318,15 @@ impl Receiver {
         received
     }
 
-    /// What an owned read of the kernel's has brought.
+    fn note_drained(&self, read: usize, room: usize) {
+        // After the end nothing comes that could end a wait.
+        self.drained.set(self.short_drains && (1..room).contains(&read));
+    }
+
+    /// What a read into the room of its caller has brought.
     pub(super) fn note_read(&self, read: usize, room: usize, driver: &Driver) {
-        self.drained.set(read < room);
+        self.ended.set(read == 0);
+        self.note_drained(read, room);
         self.flow.note(read, driver.buffer_bytes());
     }
 
@@ -369,7 +398,6 @@ impl Receiver {
     ) -> Poll<io::Result<usize>> {
         let receive = |cx: &mut Context<'_>| self.direct.poll_recv(socket, cx, space);
         let read = ready!(self.poll_attempts(socket, cx, receive))?;
-        self.ended.set(read == 0);
         self.note_read(read, space.len(), socket.driver());
         Poll::Ready(Ok(read))
     }
@@ -402,7 +430,6 @@ impl Receiver {
             unreachable!("made above");
         };
         let waited = ready!(wait.poll(socket, Interest::Readable, cx));
-        *incoming = Incoming::Idle;
         self.drained.set(false);
         Poll::Ready(waited)
     }
@@ -461,8 +488,8 @@ impl Receiver {
     }
 
     /// Goes on where another has ended.
-    pub(super) fn resumed(unread: Unread) -> Self {
-        let receiver = Self::default();
+    pub(super) fn resume(&mut self, unread: Unread) {
+        let receiver = self;
         if !unread.bytes.is_empty() {
             receiver
                 .spill
@@ -472,7 +499,6 @@ impl Receiver {
             receiver.incoming.replace(Incoming::Failed(error));
         }
         receiver.ended.set(unread.ended);
-        receiver
     }
 
     /// Whether the end of the stream was received.
@@ -484,6 +510,16 @@ impl Receiver {
     pub(super) fn put_back(&self, rest: Lease) {
         self.begun.set(Some(rest));
     }
+}
+
+/// Whether a receive that gets less than it had room for has drained the socket, or the driver looks
+/// at what is there before it waits. A Unix socket stops where a descriptor or other credentials came
+/// with the bytes, though there are more.
+fn short_drains(driver: &Driver, socket: &Socket) -> bool {
+    driver.kind() == DriverKind::Uring
+        || socket
+            .local_addr()
+            .is_ok_and(|address| address.is_ipv4() || address.is_ipv6())
 }
 
 /// A receive of nothing is the end.

@@ -9,16 +9,18 @@ use super::{Driver, Interest, Ticket};
 use crate::sys::RawSource;
 
 impl Driver {
-    /// Wakes the task once `source` may be ready, or fails with the reason why it never will be.
-    /// Whoever gets the ticket gives it back by [`leave`](Self::leave) unless its wait is over.
+    /// Wakes the task once `source` may be ready; `None` if it may be already: so try again. Asked by
+    /// whoever has just found that an attempt would block. Fails with the reason why it never will
+    /// be ready. Whoever gets the ticket gives it back by [`leave`](Self::leave) unless its wait was
+    /// seen to be over.
     pub(crate) fn wait_for(
         &self,
         source: RawSource,
         interest: Interest,
         waker: &Waker,
-    ) -> io::Result<Ticket> {
+    ) -> io::Result<Option<Ticket>> {
         if self.is_forked() {
-            return Ok(Ticket::never(source, interest));
+            return Ok(Some(Ticket::never(source, interest)));
         }
         self.0.meter.driver.submitted.bump();
         let waker = waker.clone();

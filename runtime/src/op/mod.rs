@@ -81,8 +81,8 @@ pub use shared::Shared;
 pub use splice::{SpliceFile, SplicePipe};
 #[cfg(unix)]
 pub(crate) use stream::{ReadStream, WriteStream};
-pub use wait::Readiness;
 use wait::Wait;
+pub use wait::{Readiness, is_ready, looks};
 #[cfg(target_os = "linux")]
 pub(crate) use wait_child::{Exit, WaitChild};
 
@@ -230,6 +230,16 @@ enum State<T> {
     Done,
 }
 
+/// What came of attempting an operation.
+enum Attempted<T> {
+    /// Its answer, or that there is none yet.
+    Told(Poll<T>),
+    /// It waits for what has come already.
+    Again,
+    /// It is to be submitted.
+    Submit,
+}
+
 /// An operation as a future. Lazy: the kernel hears of it at the first poll.
 #[must_use = "operations do nothing until polled"]
 pub struct Op<T: OpCode> {
@@ -321,10 +331,10 @@ impl<T: OpCode> Op<T> {
         Poll::Ready(self.take_payload().complete(completion))
     }
 
-    /// Attempts an idle operation; `None` if it is to be submitted.
-    fn attempt(&mut self, route: Route, cx: &Context<'_>) -> Option<Poll<T::Output>> {
+    /// Attempts an idle operation.
+    fn attempt(&mut self, route: Route, cx: &Context<'_>) -> Attempted<T::Output> {
         let State::Idle(payload) = &mut self.state else {
-            return None;
+            return Attempted::Submit;
         };
         if route == Route::Attempt
             && let Some(interest) = payload.waits_first()
@@ -336,29 +346,34 @@ impl<T: OpCode> Op<T> {
         if !may {
             // This tick has had its share of direct attempts: let others run first.
             cx.waker().wake_by_ref();
-            return Some(Poll::Pending);
+            return Attempted::Told(Poll::Pending);
         }
         match payload.attempt() {
-            Attempt::Done(result) => Some(self.complete_here(Completion::from_io(result))),
+            Attempt::Done(result) => {
+                Attempted::Told(self.complete_here(Completion::from_io(result)))
+            }
             Attempt::Blocked(interest) if route == Route::Attempt => self.wait_for(interest, cx),
-            Attempt::Blocked(_) | Attempt::Refused => None,
+            Attempt::Blocked(_) | Attempt::Refused => Attempted::Submit,
         }
     }
 
-    /// Waits before the next attempt; `None` if that cannot be waited for.
-    fn wait_for(&mut self, interest: Interest, cx: &Context<'_>) -> Option<Poll<T::Output>> {
+    /// Waits before the next attempt.
+    fn wait_for(&mut self, interest: Interest, cx: &Context<'_>) -> Attempted<T::Output> {
         let State::Idle(payload) = &mut self.state else {
-            return None;
+            return Attempted::Submit;
         };
-        Some(
-            match Wait::begin(&self.driver, payload, interest, cx.waker())? {
-                Ok(wait) => {
-                    self.state = State::Waiting(self.take_payload(), wait);
-                    Poll::Pending
-                }
-                Err(refused) => self.complete_here(refused),
-            },
-        )
+        match Wait::begin(&self.driver, payload, interest, cx.waker()) {
+            None => Attempted::Submit,
+            Some(Err(refused)) => Attempted::Told(self.complete_here(refused)),
+            Some(Ok(wait)) => {
+                let attempted = match wait {
+                    Wait::Over => Attempted::Again,
+                    _ => Attempted::Told(Poll::Pending),
+                };
+                self.state = State::Waiting(self.take_payload(), wait);
+                attempted
+            }
+        }
     }
 
     #[inline]
@@ -429,12 +444,14 @@ impl<T: OpCode> Future for Op<T> {
                 }
                 State::Idle(payload) => {
                     let route = this.driver.route(T::CODE);
-                    if (route == Route::Attempt || payload.attempts_first())
-                        && let Some(answer) = this.attempt(route, cx)
-                    {
-                        return answer;
+                    if route != Route::Attempt && !payload.attempts_first() {
+                        return this.submit(route, cx);
                     }
-                    return this.submit(route, cx);
+                    match this.attempt(route, cx) {
+                        Attempted::Told(answer) => return answer,
+                        Attempted::Again => {}
+                        Attempted::Submit => return this.submit(route, cx),
+                    }
                 }
                 State::Waiting(_, wait) => match ready!(wait.poll(&this.driver, cx)) {
                     _ if this.driver.is_shut_down() => {

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::{InSlot, OpCode, Ready, Shared, launch};
 use crate::driver::{Code, Completion, Driver, DriverKind, Interest, SlotId, Ticket};
-use crate::sys::{RawSource, Source};
+use crate::sys::{self, RawSource, Source};
 
 pub(super) enum Wait {
     Slot(SlotId),
@@ -23,7 +23,8 @@ pub(super) enum Wait {
 }
 
 impl Wait {
-    /// Starts to wait before the next attempt of `payload`; `None` if that cannot be waited for.
+    /// Starts to wait before the next attempt of `payload`, unless that is over at once; `None` if it
+    /// cannot be waited for.
     pub(super) fn begin<T: OpCode>(
         driver: &Driver,
         payload: &T,
@@ -45,7 +46,8 @@ impl Wait {
     ) -> Result<Self, Completion> {
         driver.room()?;
         match driver.wait_for(source, interest, waker) {
-            Ok(ticket) => Ok(Self::Ticket(ticket)),
+            Ok(Some(ticket)) => Ok(Self::Ticket(ticket)),
+            Ok(None) => Ok(Self::Over),
             Err(error) => Err(Completion::from_io(Err(error))),
         }
     }
@@ -91,6 +93,20 @@ impl Wait {
     }
 }
 
+/// Whether a look finds `source` ready. A wait for readiness does not look for itself unless
+/// [`looks`] says so: whoever has not just found that an attempt would block looks first.
+pub fn is_ready<S: Source>(source: &Shared<S>, interest: Interest) -> bool {
+    source
+        .watched()
+        .is_some_and(|raw| sys::ready::is_ready(raw, interest == Interest::Writable))
+}
+
+/// Whether a wait for readiness on this driver looks at the source before it waits.
+#[must_use]
+pub fn looks(driver: &Driver) -> bool {
+    sys::ready::POLLER_TELLS_LEVELS || driver.has_code(Code::Ready)
+}
+
 /// Waits for one source to be ready, again and again: a wait begins with a poll, lasts over those
 /// that find it pending, and is given up with this.
 #[derive(Default)]
@@ -113,7 +129,8 @@ impl Readiness {
         self.waiting.is_some()
     }
 
-    /// Ready once `source` may be, after a wait: so ask after an attempt that would have blocked.
+    /// Ready once `source` may be, after a wait: so ask after an attempt that would have blocked, and
+    /// only then.
     ///
     /// # Errors
     ///
@@ -129,12 +146,16 @@ impl Readiness {
         interest: Interest,
         cx: &Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.waiting.is_none() {
-            let wait = Self::begin(source, interest, cx.waker())?;
-            self.waiting = Some((source.driver().clone(), wait));
-            return Poll::Pending;
+        if self.waiting.is_some() {
+            return self.poll_begun(cx);
         }
-        self.poll_begun(cx)
+        match Self::begin(source, interest, cx.waker())? {
+            Wait::Over => Poll::Ready(Ok(())),
+            wait => {
+                self.waiting = Some((source.driver().clone(), wait));
+                Poll::Pending
+            }
+        }
     }
 
     fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {

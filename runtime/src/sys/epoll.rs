@@ -1,4 +1,4 @@
-//! `epoll` on levels, with waits to the nanosecond (`epoll_pwait2`, Linux 5.11).
+//! `epoll`, with waits to the nanosecond (`epoll_pwait2`, Linux 5.11).
 //!
 //! # Invariants
 //!
@@ -17,8 +17,10 @@ pub(crate) const READABLE: u32 = libc::EPOLLIN.cast_unsigned();
 pub(crate) const WRITABLE: u32 = libc::EPOLLOUT.cast_unsigned();
 /// It has failed, or is closed both ways: reported unasked.
 pub(crate) const FAILED: u32 = (libc::EPOLLERR | libc::EPOLLHUP).cast_unsigned();
+/// The peer sends no more, or has sent something urgent.
+pub(crate) const RAGGED: u32 = (libc::EPOLLRDHUP | libc::EPOLLPRI).cast_unsigned();
 /// Reported as it comes, and not for as long as it lasts.
-pub(crate) const ONCE: u32 = libc::EPOLLET.cast_unsigned();
+pub(crate) const EDGES: u32 = libc::EPOLLET.cast_unsigned();
 
 /// One report.
 pub(crate) type Event = libc::epoll_event;

@@ -1,11 +1,15 @@
 //! Readiness backend: whoever would block leaves a waker and is woken when its source may be ready.
 //!
-//! Where the [poller](poller) can, a source stays registered between waits, on levels: what is there
-//! is reported in each turn, whether it came before somebody asked or after. So a wait costs no
-//! system call while its source is registered already, and nothing is lost between a try and a
-//! wait. An event that nobody waits for twice takes its direction out of the registration, lest it
-//! come again in each turn, and the last direction takes the source out. Elsewhere each wait arms
-//! its source anew. Spurious wakes are allowed, the operation just tries again.
+//! Where the [poller](poller) can, a source is registered once, for both directions and on edges: it
+//! is reported when something comes. So a wait costs no system call, and the kernel does not look
+//! again at what it has reported. The rule is that **whoever waits has just found nothing**: an
+//! attempt would have blocked, or a receive from a TCP socket was short. Then something must come
+//! before there is anything, and its edge is in the poller or on the way to it. What is reported while
+//! nobody waits is kept: the next wait is over at once. So it is when somebody was told and went
+//! away, and after a report that a short receive is not all: the end, an error, urgent data.
+//!
+//! Elsewhere each wait arms its source anew, and is told what is there already. Spurious wakes are
+//! allowed, the operation just tries again.
 //!
 //! A wait is a [`Ticket`], and no slot: it lends nothing to anybody. It is over when its source has
 //! become ready, is closed, or the driver has been shut down; and when the ticket is given back.
@@ -36,7 +40,7 @@ pub(crate) use sources::Ticket;
 
 use self::poller::{Poller, Reports};
 use self::portable::Portable;
-use self::sources::{Sources, Waiting};
+use self::sources::{Source, Sources, Waiting};
 use super::{Choice, Interest, Sink};
 use crate::sys::RawSource;
 
@@ -49,7 +53,7 @@ pub(crate) struct Poll {
     tickets: u64,
     /// Tickets whose wait is not over.
     waiting: usize,
-    /// Sources whose registration is to change; empty between turns.
+    /// Sources that are to be armed again; empty between turns.
     changed: Vec<RawSource>,
 }
 
@@ -92,23 +96,23 @@ impl Poll {
         self.waiting
     }
 
-    /// Wakes `waker` once `source` may be ready. Gives it back if that cannot be told.
+    /// Wakes `waker` once `source` may be ready; `None` if it may be already. Else gives the waker back.
+    #[inline]
     pub(super) fn wait_for(
         &mut self,
         source: RawSource,
         interest: Interest,
         waker: Waker,
         submitted: u64,
-    ) -> Result<Ticket, (Waker, io::Error)> {
+    ) -> Result<Option<Ticket>, (Waker, io::Error)> {
         let watched = self.sources.at(source);
-        if !watched.of(interest).armed {
-            watched.of(interest).armed = true;
-            // SAFETY: the source is open and deleted before it is closed (Invariant 1).
-            if let Err(error) = unsafe { self.poller.set(watched.known, watched.event(source)) } {
-                watched.of(interest).armed = false;
-                return Err((waker, error));
-            }
-            watched.known = true;
+        if watched.of(interest).take_missed() {
+            return Ok(None);
+        }
+        if !watched.of(interest).armed
+            && let Err(error) = arm(&*self.poller, self.reports, watched, source, interest)
+        {
+            return Err((waker, error));
         }
         self.tickets += 1;
         self.waiting += 1;
@@ -117,11 +121,11 @@ impl Poll {
             submitted,
             waker,
         });
-        Ok(Ticket {
+        Ok(Some(Ticket {
             source,
             interest,
             number: self.tickets,
-        })
+        }))
     }
 
     /// The waker of a wait that is not over.
@@ -158,9 +162,7 @@ impl Poll {
         self.waiting = 0;
         self.sources.for_each(|_, watched| {
             for direction in [&mut watched.readable, &mut watched.writable] {
-                for waiting in direction.take() {
-                    sink.ready(waiting.waker, waiting.submitted);
-                }
+                direction.fire(false, sink);
             }
         });
     }
@@ -197,31 +199,26 @@ impl Poll {
             let Some(watched) = sources.find(event.source) else {
                 return;
             };
-            let was_armed = (watched.readable.armed, watched.writable.armed);
             if event.readable {
-                *waiting -= watched.readable.fire(sink);
+                *waiting -= watched.readable.fire(event.ragged, sink);
             }
             if event.writable {
-                *waiting -= watched.writable.fire(sink);
+                *waiting -= watched.writable.fire(false, sink);
             }
-            let is_changed = match reports {
-                Reports::Always => was_armed != (watched.readable.armed, watched.writable.armed),
+            if *reports == Reports::Once {
                 // The system has disarmed it; who goes on waiting is armed again.
-                Reports::Once => {
-                    watched.readable.armed = watched.readable.is_waited_for();
-                    watched.writable.armed = watched.writable.is_waited_for();
-                    watched.is_armed()
+                watched.readable.armed = watched.readable.is_waited_for();
+                watched.writable.armed = watched.writable.is_waited_for();
+                if watched.is_armed() {
+                    changed.push(event.source);
                 }
-            };
-            if is_changed {
-                changed.push(event.source);
             }
         });
         if !looked {
             sink.meter.look();
         }
         while let Some(source) = self.changed.pop() {
-            self.register(source, sink);
+            self.rearm(source, sink);
         }
         match waited {
             // A signal: nothing is ready and nothing has failed.
@@ -230,23 +227,42 @@ impl Poll {
         }
     }
 
-    /// Brings the registration of a source in line with what is armed.
-    fn register(&mut self, source: RawSource, sink: &mut Sink<'_>) {
+    /// Arms again those who go on waiting for a source.
+    fn rearm(&mut self, source: RawSource, sink: &mut Sink<'_>) {
         let Some(watched) = self.sources.find(source) else {
             return;
         };
-        if !watched.is_armed() {
-            // Not for nothing only: a hang-up is reported to who asks for nothing, too.
-            // SAFETY: a registered source is open (Invariant 1).
-            let _gone = unsafe { self.poller.delete(source) };
-            watched.known = false;
-            return;
-        }
-        // SAFETY: as above.
-        if unsafe { self.poller.set(true, watched.event(source)) }.is_err() {
+        // SAFETY: a registered source is open (Invariant 1).
+        if unsafe { self.poller.set(true, watched.wanted(source)) }.is_err() {
             // The waiters try again and meet the error themselves.
-            self.waiting -= watched.readable.fire(sink);
-            self.waiting -= watched.writable.fire(sink);
+            self.waiting -= watched.readable.fire(false, sink);
+            self.waiting -= watched.writable.fire(false, sink);
         }
     }
+}
+
+/// Has a source watched in this direction, or in both at once where that lasts.
+#[cold]
+fn arm(
+    poller: &dyn Poller,
+    reports: Reports,
+    watched: &mut Source,
+    source: RawSource,
+    interest: Interest,
+) -> io::Result<()> {
+    let was = (watched.readable.armed, watched.writable.armed);
+    match reports {
+        Reports::Edges => {
+            watched.readable.armed = true;
+            watched.writable.armed = true;
+        }
+        Reports::Once => watched.of(interest).armed = true,
+    }
+    // SAFETY: the source is open and deleted before it is closed (the module's Invariant 1).
+    let set = unsafe { poller.set(watched.known, watched.wanted(source)) };
+    match set {
+        Ok(()) => watched.known = true,
+        Err(_) => (watched.readable.armed, watched.writable.armed) = was,
+    }
+    set
 }

@@ -1,7 +1,7 @@
 //! `epoll` itself: one system call to a wait, and waits to the nanosecond.
 //!
-//! The doorbell is an eventfd watched on edges. Each ring is an edge of its own, so nobody has to
-//! empty it: a wait that follows a ring ends, and the next does not.
+//! All is watched on edges. The doorbell is an eventfd: each ring is an edge of its own, so nobody has
+//! to empty it: a wait that follows a ring ends, and the next does not.
 //!
 //! # Invariants
 //!
@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::poller::{Doorbell, EVENTS_MAX, Event, Poller, Reports};
+use super::poller::{Doorbell, EVENTS_MAX, Event, Poller, Reports, Wanted};
 use crate::sys::RawSource;
 use crate::sys::epoll::{self, Epoll};
 use crate::sys::linux::{eventfd, eventfd_signal};
@@ -44,7 +44,7 @@ impl Native {
     pub(super) fn open() -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let bell = eventfd()?;
-        epoll.add(bell.as_raw_fd(), epoll::READABLE | epoll::ONCE, DOORBELL)?;
+        epoll.add(bell.as_raw_fd(), epoll::READABLE | epoll::EDGES, DOORBELL)?;
         Ok(Self {
             epoll,
             bell: Arc::new(Bell(bell)),
@@ -58,11 +58,11 @@ impl Poller for Native {
     }
 
     fn reports(&self) -> Reports {
-        Reports::Always
+        Reports::Edges
     }
 
-    unsafe fn set(&self, known: bool, wanted: Event) -> io::Result<()> {
-        let mut events = 0;
+    unsafe fn set(&self, known: bool, wanted: Wanted) -> io::Result<()> {
+        let mut events = epoll::EDGES | epoll::RAGGED;
         if wanted.readable {
             events |= epoll::READABLE;
         }
@@ -93,6 +93,7 @@ impl Poller for Native {
                 source,
                 readable: events & (epoll::READABLE | epoll::FAILED) != 0,
                 writable: events & (epoll::WRITABLE | epoll::FAILED) != 0,
+                ragged: events & (epoll::RAGGED | epoll::FAILED) != 0,
             });
         }
         Ok(())

@@ -12,20 +12,31 @@ use crate::sys::RawSource;
 /// rest, and goes round among them; what a task has not got round to would only be reported again.
 pub(super) const EVENTS_MAX: usize = 64;
 
+/// What a source is watched for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) source: RawSource,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+}
+
 /// A source is ready. One that has failed is ready for both.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {
     pub(super) source: RawSource,
     pub(super) readable: bool,
     pub(super) writable: bool,
+    /// There may be something behind the bytes that a receive brings, though it brings fewer than it
+    /// had room for: the end, an error, urgent data.
+    pub(super) ragged: bool,
 }
 
-/// How long a source goes on being reported.
+/// When a source is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reports {
-    /// In each wait, for as long as it is ready.
-    Always,
-    /// In one wait; then it has to be set anew.
+    /// Once when it is set, if it is ready; then each time that something comes.
+    Edges,
+    /// Once, as soon as it is ready; then it has to be set anew.
     Once,
 }
 
@@ -45,7 +56,7 @@ pub(super) trait Poller {
     /// # Safety
     ///
     /// The source is open, and is deleted before it is closed.
-    unsafe fn set(&self, known: bool, source: Event) -> io::Result<()>;
+    unsafe fn set(&self, known: bool, wanted: Wanted) -> io::Result<()>;
 
     /// Watches a source no longer.
     ///

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use polling::{Event as Report, Events, PollMode, Poller as Polling};
 
-use super::poller::{Doorbell, EVENTS_MAX, Event, Poller, Reports};
+use super::poller::{Doorbell, EVENTS_MAX, Event, Poller, Reports, Wanted};
 use crate::sys::RawSource;
 
 #[derive(Debug)]
@@ -37,8 +37,8 @@ pub(super) struct Portable {
 impl Portable {
     pub(super) fn open() -> io::Result<Self> {
         let poller = Polling::new()?;
-        let mode = if poller.supports_level() {
-            PollMode::Level
+        let mode = if poller.supports_edge() {
+            PollMode::Edge
         } else {
             PollMode::Oneshot
         };
@@ -58,13 +58,13 @@ impl Poller for Portable {
 
     fn reports(&self) -> Reports {
         match self.mode {
-            PollMode::Level => Reports::Always,
+            PollMode::Edge => Reports::Edges,
             _ => Reports::Once,
         }
     }
 
-    unsafe fn set(&self, known: bool, wanted: Event) -> io::Result<()> {
-        let Event {
+    unsafe fn set(&self, known: bool, wanted: Wanted) -> io::Result<()> {
+        let Wanted {
             source,
             readable,
             writable,
@@ -94,6 +94,8 @@ impl Poller for Portable {
                 source: source_of(report.key),
                 readable: report.readable || failed,
                 writable: report.writable || failed,
+                // Edges of the end are not told from those of bytes.
+                ragged: self.mode == PollMode::Edge,
             });
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::Waker;
 
-use super::poller::Event;
+use super::poller::Wanted;
 use crate::driver::{Interest, Sink};
 use crate::sys::RawSource;
 
@@ -47,10 +47,10 @@ pub(super) struct Source {
 #[derive(Default)]
 pub(super) struct Direction {
     first: Option<Waiting>,
-    others: Vec<Waiting>,
+    others: Option<Box<Vec<Waiting>>>,
     pub(super) armed: bool,
-    /// The last event found nobody waiting.
-    unheeded: bool,
+    /// Something has come that nobody was told of: the next wait is over at once.
+    missed: bool,
 }
 
 impl Source {
@@ -66,8 +66,8 @@ impl Source {
     }
 
     /// What the poller is to know of it.
-    pub(super) fn event(&self, source: RawSource) -> Event {
-        Event {
+    pub(super) fn wanted(&self, source: RawSource) -> Wanted {
+        Wanted {
             source,
             readable: self.readable.armed,
             writable: self.writable.armed,
@@ -76,51 +76,76 @@ impl Source {
 }
 
 impl Direction {
+    #[inline]
     pub(super) fn is_waited_for(&self) -> bool {
         self.first.is_some()
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
-        self.first.iter().chain(&self.others)
+        self.first
+            .iter()
+            .chain(self.others.iter().flat_map(|others| others.iter()))
     }
 
+    #[inline]
     pub(super) fn find(&mut self, number: u64) -> Option<&mut Waiting> {
-        let mut waiting = self.first.iter_mut().chain(&mut self.others);
-        waiting.find(|waiting| waiting.number == number)
+        match &mut self.first {
+            Some(first) if first.number == number => Some(first),
+            _ => {
+                let mut others = self.others.iter_mut().flat_map(|others| others.iter_mut());
+                others.find(|waiting| waiting.number == number)
+            }
+        }
     }
 
+    #[inline]
     pub(super) fn add(&mut self, waiting: Waiting) {
         match self.first {
             None => self.first = Some(waiting),
-            Some(_) => self.others.push(waiting),
+            Some(_) => self.others.get_or_insert_default().push(waiting),
         }
     }
 
+    /// Ends one wait. Whoever gives up one that was over may have done nothing about it, and so the
+    /// next is told.
     pub(super) fn remove(&mut self, number: u64) -> Option<Waiting> {
         let is_it = |waiting: &Waiting| waiting.number == number;
         if self.first.as_ref().is_some_and(is_it) {
-            return mem::replace(&mut self.first, self.others.pop());
+            let next = self.others.as_mut().and_then(|others| others.pop());
+            return mem::replace(&mut self.first, next);
         }
-        let place = self.others.iter().position(is_it)?;
-        Some(self.others.swap_remove(place))
+        let others = self.others.as_mut();
+        let left = others.and_then(|others| {
+            let place = others.iter().position(is_it)?;
+            Some(others.swap_remove(place))
+        });
+        self.missed |= left.is_none();
+        left
     }
 
-    /// Takes all who wait.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Waiting> {
-        self.first.take().into_iter().chain(self.others.drain(..))
+    /// Whether something has come that nobody was told of; asking forgets it.
+    #[inline]
+    pub(super) fn take_missed(&mut self) -> bool {
+        mem::take(&mut self.missed)
     }
 
-    /// An event for it has come: wakes all who wait, and says how many they are. Nobody for the
-    /// second time: then it is not to be armed any longer.
-    pub(super) fn fire(&mut self, sink: &mut Sink<'_>) -> usize {
-        if !self.is_waited_for() {
-            self.armed &= !mem::replace(&mut self.unheeded, true);
+    /// Something has come, and if `again`, more than one attempt will find: wakes all who wait, and
+    /// says how many they are.
+    #[inline]
+    pub(super) fn fire(&mut self, again: bool, sink: &mut Sink<'_>) -> usize {
+        let Some(first) = self.first.take() else {
+            self.missed = true;
             return 0;
+        };
+        self.missed = again;
+        sink.ready(first.waker, first.submitted);
+        1 + match &mut self.others {
+            Some(others) => others
+                .drain(..)
+                .map(|waiting| sink.ready(waiting.waker, waiting.submitted))
+                .count(),
+            None => 0,
         }
-        self.unheeded = false;
-        self.take()
-            .map(|waiting| sink.ready(waiting.waker, waiting.submitted))
-            .count()
     }
 }
 
