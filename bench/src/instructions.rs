@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -258,7 +258,7 @@ impl Default for Paused {
 /// Connections that are echoed on, and their clients' ends.
 #[derive(Debug)]
 pub struct Echoes {
-    clients: Vec<UnixStream>,
+    clients: Vec<TcpStream>,
     runtime: Runtime,
 }
 
@@ -271,10 +271,13 @@ impl Echoes {
     #[must_use]
     pub fn new(connections: usize) -> Self {
         let runtime = warm();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("it is bound");
         let clients = runtime.block_on(async {
             let pairs = (0..connections).map(|_| {
-                let (client, server) = UnixStream::pair().expect("sockets");
-                let server = annulet::net::UnixStream::from_std(server).expect("a stream");
+                let client = TcpStream::connect(address).expect("a socket");
+                let (server, _) = listener.accept().expect("a connection");
+                let server = annulet::net::TcpStream::from_std(server).expect("a stream");
                 drop(spawn(echo(server)));
                 client
             });
@@ -311,7 +314,7 @@ impl Echoes {
     }
 }
 
-async fn echo(stream: annulet::net::UnixStream) {
+async fn echo(stream: annulet::net::TcpStream) {
     while let Some(lease) = stream.recv().await.expect("a message, or the end") {
         stream.write_all(lease).await.expect("room");
     }

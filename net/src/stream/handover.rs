@@ -22,7 +22,7 @@ use annulet_runtime::{Context, Driver, spawn_blocking};
 use socket2::Socket;
 
 use super::ByteStream;
-use super::receive::Unread;
+use super::kept::Unread;
 use super::split::Connection;
 
 /// A connection on its way to another shard, made by `detach` of a stream. It can be sent.
@@ -81,8 +81,8 @@ impl<S: Connection> Detached<S> {
     /// Outside a runtime.
     pub fn attach(self) -> io::Result<S> {
         let context = Context::current();
-        let mut bytes = ByteStream::new(context.driver(), self.socket)?;
-        bytes.receiver.resume(self.unread);
+        let bytes = ByteStream::new(context.driver(), self.socket)?;
+        bytes.receiver.kept.put(self.unread);
         bytes.linger.set(self.linger);
         Ok(S::over(bytes))
     }

@@ -13,6 +13,7 @@ mod methods;
 #[macro_use]
 mod poll;
 mod flow;
+mod kept;
 mod receive;
 #[macro_use]
 pub(crate) mod split;
@@ -85,8 +86,8 @@ impl ByteStream {
         socket.set_nonblocking(driver.wants_nonblocking())?;
         Ok(Box::new(Self {
             receiver: Receiver::new(driver, &socket),
+            sender: Sender::new(driver),
             socket: Shared::new(driver, socket),
-            sender: Sender::default(),
             writable: Cell::new(None),
             linger: Cell::new(None),
         }))
@@ -110,7 +111,7 @@ impl ByteStream {
         let room = buf.bytes_total();
         let receiver = &self.receiver;
         if receiver.is_engaged() {
-            if !receiver.goes_direct(room, self.socket.driver()) {
+            if !receiver.goes_direct(room) {
                 return self.read_engaged(buf).await;
             }
             let turn = receiver.turns.join();
@@ -119,7 +120,7 @@ impl ByteStream {
                 Some(Ok(lease)) => {
                     // At the end there is none, and the next look finds that again.
                     if let Some(lease) = lease {
-                        receiver.put_back(lease);
+                        receiver.kept.put_back(lease);
                     }
                     return self.read_engaged(buf).await;
                 }
@@ -127,7 +128,8 @@ impl ByteStream {
             }
         }
         let driver = self.socket.driver();
-        let recv = Recv::new(&self.socket, buf, receiver.spill()).after(receiver.drained.take());
+        let recv =
+            Recv::new(&self.socket, buf, receiver.kept.spill()).after(receiver.drained.take());
         let (read, buf) = Op::new(driver, recv).await?;
         receiver.note_read(read, room, driver);
         Ok((read, buf))

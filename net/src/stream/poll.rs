@@ -64,7 +64,7 @@ impl ByteStream {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.receiver.has_ended()
+        self.receiver.kept.has_ended()
     }
 
     pub(crate) fn shut_write(&self) -> io::Result<()> {

@@ -1,9 +1,8 @@
 //! The receiving half of a stream: one place that all ways to read take their bytes from.
 //!
-//! Bytes arrive in three places, and are taken in this order: leases that a reader has begun, the
-//! spill of a dropped owned read, and what the kernel gives next. While an owned read is with the
-//! kernel no other may start, and the next reader waits for it; so the order of bytes is kept
-//! whatever is dropped.
+//! What was [kept](super::kept) for earlier readers comes first, and then what the kernel gives.
+//! While an owned read is with the kernel no other may start, and the next reader waits for it; so
+//! the order of bytes is kept whatever is dropped.
 //!
 //! # Two roads
 //!
@@ -24,23 +23,22 @@
 //! # Leaving
 //!
 //! A stream that leaves its shard takes along what nobody has read: [`Receiver::drain`] ends what
-//! the kernel was asked for, and [`Receiver::resume`] goes on from there.
+//! the kernel was asked for, and [`Kept::put`] is where another goes on from.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::mem;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use annulet_runtime::buf::Lease;
 use annulet_runtime::op::{
-    Direct, Multi, Readiness, RecvMulti, Shared, Spill, is_cancelled, lacks_buffers,
+    Direct, Multi, Readiness, RecvMulti, Shared, is_cancelled, lacks_buffers,
 };
 use annulet_runtime::{Code, Driver, DriverKind, Interest};
 use socket2::Socket;
 
 use super::flow::Flow;
+use super::kept::{Kept, Unread};
 use crate::turns::Turns;
 
 /// Room from which on a reader may have large messages straight from the kernel.
@@ -60,29 +58,6 @@ enum Incoming {
     Many(Multi<RecvMulti>),
     /// To say when there is something, if that is being waited for.
     Readable(Readiness),
-    /// Nothing: the stream came here with an error that nobody has been told.
-    Failed(io::Error),
-}
-
-/// What a stream had received and nobody had read.
-#[derive(Debug, Default)]
-pub(super) struct Unread {
-    pub(super) bytes: Vec<u8>,
-    /// The end, after the bytes.
-    pub(super) ended: bool,
-    /// An error, after the bytes.
-    pub(super) error: Option<io::Error>,
-}
-
-impl Unread {
-    fn add(&mut self, received: io::Result<Option<Lease>>) {
-        match received {
-            Ok(Some(lease)) => self.bytes.extend_from_slice(&lease),
-            Ok(None) => self.ended = true,
-            Err(error) if is_cancelled(&error) || lacks_buffers(&error) => {}
-            Err(error) => self.error = Some(error),
-        }
-    }
 }
 
 impl Incoming {
@@ -90,19 +65,7 @@ impl Incoming {
         match self {
             Self::Idle => true,
             Self::Readable(wait) => !wait.is_waiting(),
-            Self::Many(_) | Self::Failed(_) => false,
-        }
-    }
-
-    /// The error that the stream came here with.
-    #[inline]
-    fn take_failure(&mut self) -> Option<io::Error> {
-        if !matches!(self, Self::Failed(_)) {
-            return None;
-        }
-        match mem::take(self) {
-            Self::Failed(error) => Some(error),
-            _ => None,
+            Self::Many(_) => false,
         }
     }
 }
@@ -118,16 +81,14 @@ pub(super) enum Next {
 
 #[derive(Default)]
 pub(super) struct Receiver {
-    /// A lease that was taken in part.
-    begun: Cell<Option<Lease>>,
-    /// Made by the first owned read.
-    spill: OnceCell<Rc<Spill>>,
+    pub(super) kept: Kept,
     incoming: RefCell<Incoming>,
     /// Nothing was there a moment ago: the next attempt waits first.
     pub(super) drained: Cell<bool>,
-    ended: Cell<bool>,
     /// A receive that got less than it had room for has drained the socket.
     short_drains: bool,
+    /// The driver keeps a receive armed.
+    stays_armed: bool,
     flow: Flow,
     direct: Direct,
     pub(super) turns: Turns,
@@ -138,31 +99,14 @@ impl Receiver {
     pub(super) fn new(driver: &Driver, socket: &Socket) -> Self {
         Self {
             short_drains: short_drains(driver, socket),
+            stays_armed: driver.has_code(Code::RecvMulti),
             ..Self::default()
         }
     }
 
-    /// Where an owned read leaves its bytes if it is dropped.
-    pub(super) fn spill(&self) -> &Rc<Spill> {
-        self.spill.get_or_init(Rc::default)
-    }
-
     /// Whether bytes must come from here rather than from a receive of the caller's own.
     pub(super) fn is_engaged(&self) -> bool {
-        self.has_begun()
-            || !self.incoming.borrow().is_idle()
-            || self
-                .spill
-                .get()
-                .is_some_and(|spill| spill.is_busy() || !spill.is_empty())
-            || self.ended.get()
-    }
-
-    fn has_begun(&self) -> bool {
-        let lease = self.begun.take();
-        let has = lease.is_some();
-        self.begun.set(lease);
-        has
+        self.kept.is_any() || !self.incoming.borrow().is_idle()
     }
 
     /// The next bytes, or `None` at the end of the stream.
@@ -171,36 +115,14 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
-        if let Some(kept) = ready!(self.poll_kept(socket, cx)) {
+        if let Some(kept) = ready!(self.kept.poll(socket.driver(), cx.waker())) {
             return Poll::Ready(kept);
         }
         let received = self.poll_incoming(socket, cx);
         if let Poll::Ready(Ok(None)) = received {
-            self.ended.set(true);
+            self.kept.end();
         }
         received
-    }
-
-    /// What has been received for earlier readers, the end included; `None` if the kernel has the
-    /// next bytes.
-    fn poll_kept(
-        &self,
-        socket: &Shared<Socket>,
-        cx: &Context<'_>,
-    ) -> Poll<Option<io::Result<Option<Lease>>>> {
-        if let Some(lease) = self.begun.take() {
-            return Poll::Ready(Some(Ok(Some(lease))));
-        }
-        if let Some(spill) = self.spill.get() {
-            if spill.is_busy() {
-                spill.wait(cx.waker());
-                return Poll::Pending;
-            }
-            if !spill.is_empty() {
-                return poll_spilled(spill, socket.driver(), cx.waker()).map(Some);
-            }
-        }
-        Poll::Ready(self.ended.get().then_some(Ok(None)))
     }
 
     fn poll_incoming(
@@ -208,9 +130,8 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
-        let stays_armed = socket.driver().has_code(Code::RecvMulti);
         loop {
-            let received = if stays_armed {
+            let received = if self.stays_armed {
                 ready!(self.poll_many(socket, cx))
             } else {
                 ready!(self.poll_one(socket, cx))
@@ -235,9 +156,6 @@ impl Receiver {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
         let incoming = &mut *self.incoming.borrow_mut();
-        if let Some(failure) = incoming.take_failure() {
-            return Poll::Ready(Err(failure));
-        }
         if !matches!(incoming, Incoming::Many(_)) {
             *incoming = Incoming::Many(Multi::new(socket.driver(), RecvMulti::new(socket)));
         }
@@ -259,9 +177,6 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
-        if let Some(failure) = self.incoming.borrow_mut().take_failure() {
-            return Poll::Ready(Err(failure));
-        }
         let lease =
             ready!(self.poll_attempts(socket, cx, |cx| self.direct.poll_lease(socket, cx)))?;
         self.note_drained(lease.len(), socket.driver().buffer_bytes());
@@ -269,8 +184,8 @@ impl Receiver {
     }
 
     /// Whether a reader with so much room should have its bytes straight from the kernel.
-    pub(super) fn goes_direct(&self, room: usize, driver: &Driver) -> bool {
-        if driver.has_code(Code::RecvMulti) {
+    pub(super) fn goes_direct(&self, room: usize) -> bool {
+        if self.stays_armed {
             self.flow.is_large() && room >= DIRECT_BYTES_MIN
         } else {
             room >= ONE_BY_ONE_BYTES_MIN
@@ -284,7 +199,7 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Option<Lease>>>> {
-        if let Some(kept) = ready!(self.poll_kept(socket, cx)) {
+        if let Some(kept) = ready!(self.kept.poll(socket.driver(), cx.waker())) {
             return Poll::Ready(Some(kept));
         }
         let mut incoming = self.incoming.borrow_mut();
@@ -299,8 +214,6 @@ impl Receiver {
                 Err(error) if lacks_buffers(&error) || is_cancelled(&error) => {}
                 last => return Poll::Ready(Some(self.noted(last))),
             }
-        } else if let Some(error) = incoming.take_failure() {
-            return Poll::Ready(Some(Err(error)));
         }
         Poll::Ready(None)
     }
@@ -313,19 +226,22 @@ impl Receiver {
     /// Passes on what came last, and remembers the end.
     fn noted(&self, received: io::Result<Option<Lease>>) -> io::Result<Option<Lease>> {
         if let Ok(None) = received {
-            self.ended.set(true);
+            self.kept.end();
         }
         received
     }
 
     fn note_drained(&self, read: usize, room: usize) {
         // After the end nothing comes that could end a wait.
-        self.drained.set(self.short_drains && (1..room).contains(&read));
+        self.drained
+            .set(self.short_drains && (1..room).contains(&read));
     }
 
     /// What a read into the room of its caller has brought.
     pub(super) fn note_read(&self, read: usize, room: usize, driver: &Driver) {
-        self.ended.set(read == 0);
+        if read == 0 {
+            self.kept.end();
+        }
         self.note_drained(read, room);
         self.flow.note(read, driver.buffer_bytes());
     }
@@ -337,7 +253,7 @@ impl Receiver {
         cx: &mut Context<'_>,
         room: usize,
     ) -> Poll<io::Result<Next>> {
-        let lease = if self.goes_direct(room, socket.driver()) {
+        let lease = if self.goes_direct(room) {
             match ready!(self.poll_left_over(socket, cx)) {
                 Some(lease) => lease,
                 None => return Poll::Ready(Ok(Next::Direct)),
@@ -361,7 +277,7 @@ impl Receiver {
         put(&lease[..count]);
         if count < lease.len() {
             lease.advance(count);
-            self.put_back(lease);
+            self.kept.put_back(lease);
         } else {
             self.flow.note(count, driver.buffer_bytes());
         }
@@ -450,65 +366,27 @@ impl Receiver {
         };
         let count = space.len().min(lease.len());
         space[..count].copy_from_slice(&lease[..count]);
-        self.put_back(lease);
+        self.kept.put_back(lease);
         Poll::Ready(Ok(count))
     }
 
     /// Ends what the kernel was asked for, and answers all that nobody has read.
     pub(super) async fn drain(&mut self) -> Unread {
-        let mut unread = Unread::default();
-        if let Some(lease) = self.begun.take() {
-            unread.bytes.extend_from_slice(&lease);
-        }
-        if let Some(spill) = self.spill.get() {
-            poll_fn(|cx| match spill.is_busy() {
-                true => {
-                    spill.wait(cx.waker());
-                    Poll::Pending
-                }
-                false => Poll::Ready(()),
-            })
-            .await;
-            unread.bytes.extend(spill.take_all());
-        }
-        match self.incoming.take() {
-            // A wait for readiness has taken nothing.
-            Incoming::Idle | Incoming::Readable(_) => {}
-            Incoming::Many(mut multi) => {
-                multi.disarm();
-                while multi.is_armed() {
-                    let received = poll_fn(|cx| multi.poll_next(cx)).await;
-                    unread.add(received.unwrap_or_else(|last| last));
+        let mut unread = self.kept.take().await;
+        // A wait for readiness has taken nothing.
+        if let Incoming::Many(mut multi) = self.incoming.take() {
+            multi.disarm();
+            while multi.is_armed() {
+                let received = poll_fn(|cx| multi.poll_next(cx)).await;
+                match received.unwrap_or_else(|last| last) {
+                    Ok(Some(lease)) => unread.bytes.extend_from_slice(&lease),
+                    Ok(None) => unread.ended = true,
+                    Err(error) if is_cancelled(&error) || lacks_buffers(&error) => {}
+                    Err(error) => unread.error = Some(error),
                 }
             }
-            Incoming::Failed(error) => unread.error = Some(error),
         }
-        unread.ended |= self.ended.get();
         unread
-    }
-
-    /// Goes on where another has ended.
-    pub(super) fn resume(&mut self, unread: Unread) {
-        let receiver = self;
-        if !unread.bytes.is_empty() {
-            receiver
-                .spill
-                .get_or_init(|| Rc::new(Spill::from(unread.bytes)));
-        }
-        if let Some(error) = unread.error {
-            receiver.incoming.replace(Incoming::Failed(error));
-        }
-        receiver.ended.set(unread.ended);
-    }
-
-    /// Whether the end of the stream was received.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.get()
-    }
-
-    /// Keeps what a reader has left of a lease for the next.
-    pub(super) fn put_back(&self, rest: Lease) {
-        self.begun.set(Some(rest));
     }
 }
 
@@ -525,12 +403,4 @@ fn short_drains(driver: &Driver, socket: &Socket) -> bool {
 /// A receive of nothing is the end.
 fn unless_empty(lease: Lease) -> Option<Lease> {
     (!lease.is_empty()).then_some(lease)
-}
-
-/// Bytes of a dropped read, moved into a lease.
-fn poll_spilled(spill: &Spill, driver: &Driver, waker: &Waker) -> Poll<io::Result<Option<Lease>>> {
-    match driver.lease(waker, |space| spill.take(space)) {
-        Some(lease) => Poll::Ready(Ok(Some(lease))),
-        None => Poll::Pending,
-    }
 }

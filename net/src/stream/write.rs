@@ -15,11 +15,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use annulet_runtime::Interest;
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufs};
 use annulet_runtime::op::{
-    Direct, Op, Ready, Send, SendQueue, SendTicket, SendVectored, SendZc, lacks_buffers,
+    Direct, Op, Ready, Send, SendQueue, SendTicket, SendVectored, SendZc, lacks_buffers, send_now,
 };
+use annulet_runtime::{Code, Driver, Interest};
 
 use super::ByteStream;
 
@@ -31,15 +31,18 @@ pub(crate) struct Sender {
     pub(super) zero_copy_from: Cell<usize>,
     /// Not once the kernel has copied one.
     pub(super) zero_copy_ends: Cell<bool>,
+    /// The shard itself sends.
+    attempts: bool,
     direct: Direct,
 }
 
-impl Default for Sender {
-    fn default() -> Self {
+impl Sender {
+    pub(super) fn new(driver: &Driver) -> Self {
         Self {
             queue: Rc::default(),
             zero_copy_from: Cell::new(usize::MAX),
             zero_copy_ends: Cell::default(),
+            attempts: driver.attempts(Code::Send),
             direct: Direct::default(),
         }
     }
@@ -67,6 +70,9 @@ pub(super) trait Sending: Unpin {
 
 /// One buffer: copied by the kernel, or read from where it is.
 pub(super) enum Bytes<B: IoBuf> {
+    /// To be attempted: where the shard itself sends, there nearly always is room, and no need of an
+    /// operation. `None` when that is done.
+    Attempted(Option<B>, usize, bool),
     Copied(Op<Send<B>>),
     /// On the heap, as few streams send so and all would have room for it.
     InPlace(Box<Op<SendZc<B>>>, usize),
@@ -103,6 +109,9 @@ impl<B: IoBuf> Sending for Bytes<B> {
     #[inline]
     fn new(stream: &ByteStream, buf: B, from: usize, whole: bool) -> Self {
         let left = buf.bytes_init() - from;
+        if stream.sender.attempts {
+            return Self::Attempted(Some(buf), from, whole);
+        }
         let send = Self::send(stream, buf, from, whole);
         if whole && left >= stream.sender.zero_copy_from.get() {
             return Self::in_place(stream, send, from);
@@ -119,6 +128,20 @@ impl<B: IoBuf> Sending for Bytes<B> {
     fn poll(&mut self, stream: &ByteStream, cx: &mut Context<'_>) -> Poll<BufResult<usize, B>> {
         loop {
             match self {
+                Self::Attempted(buf, from, whole) => {
+                    let sent = ready!(stream.poll_attempt(buf.as_ref(), *from, cx));
+                    let Some(buf) = buf.take() else {
+                        unreachable!("polled after it completed");
+                    };
+                    match sent {
+                        Ok(sent) => return Poll::Ready(Ok((sent, buf))),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            let send = Self::send(stream, buf, *from, *whole);
+                            *self = Self::copied(stream, send);
+                        }
+                        Err(error) => return Poll::Ready(Err(BufError::new(error, buf, 0))),
+                    }
+                }
                 Self::Copied(op) => return Pin::new(op).poll(cx),
                 Self::InPlace(op, from) => match ready!(Pin::new(op).poll(cx)) {
                     Ok((sent, buf)) => {
@@ -140,6 +163,7 @@ impl<B: IoBuf> Sending for Bytes<B> {
     #[inline]
     fn is_in_flight(&self) -> bool {
         match self {
+            Self::Attempted(..) => false,
             Self::Copied(op) => op.is_in_flight(),
             Self::InPlace(op, _) => op.is_in_flight(),
         }
@@ -358,6 +382,21 @@ impl ByteStream {
         bufs: V,
     ) -> impl Future<Output = BufResult<(), V>> {
         WriteAll::<Parts<V>>(Write::new(self, bufs, true))
+    }
+
+    /// Tries to send what follows byte `from`.
+    #[inline]
+    fn poll_attempt<B: IoBuf>(
+        &self,
+        buf: Option<&B>,
+        from: usize,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = buf.map_or(&[][..], |buf| &buf.as_init()[from..]);
+        let driver = self.socket.driver();
+        self.sender
+            .direct
+            .poll(driver, cx, || send_now(&self.socket, bytes))
     }
 
     /// Tries to send, and waits for room by `wait` where there is none.
