@@ -116,7 +116,7 @@ impl ByteStream {
             }
             let turn = receiver.turns.join();
             match poll_fn(|cx| turn.note(receiver.poll_left_over(&self.socket, cx), cx)).await {
-                None => {}
+                None => receiver.leave(),
                 Some(Ok(lease)) => {
                     // At the end there is none, and the next look finds that again.
                     if let Some(lease) = lease {

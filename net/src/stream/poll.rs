@@ -59,6 +59,7 @@ impl ByteStream {
         let left = ready!(self.receiver.poll_left_over(&self.socket, cx));
         Poll::Ready(left.unwrap_or_else(|| {
             self.receiver.leave();
+            self.receiver.drained.set(false);
             Ok(None)
         }))
     }

@@ -28,6 +28,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::task::{Context, Poll, ready};
 
 use annulet_runtime::buf::Lease;
@@ -218,9 +219,13 @@ impl Receiver {
         Poll::Ready(None)
     }
 
-    /// Somebody else receives from the socket from here on.
+    /// Others receive from the socket from here on: they are to be told what a wait of ours was.
     pub(super) fn leave(&self) {
-        self.drained.set(false);
+        let left = match &mut *self.incoming.borrow_mut() {
+            Incoming::Readable(wait) => mem::take(wait),
+            _ => return,
+        };
+        drop(left);
     }
 
     /// Passes on what came last, and remembers the end.

@@ -396,7 +396,7 @@ impl ByteStream {
         let driver = self.socket.driver();
         self.sender
             .direct
-            .poll(driver, cx, || send_now(&self.socket, bytes))
+            .poll_copy(driver, cx, || send_now(&self.socket, bytes))
     }
 
     /// Tries to send, and waits for room by `wait` where there is none.
@@ -409,7 +409,7 @@ impl ByteStream {
         loop {
             ready!(self.poll_wait(wait, cx))?;
             let driver = self.socket.driver();
-            match ready!(self.sender.direct.poll(driver, cx, &mut attempt)) {
+            match ready!(self.sender.direct.poll_copy(driver, cx, &mut attempt)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     *wait = Some(self.wait_for(Interest::Writable)?);
                 }

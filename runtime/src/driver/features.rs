@@ -236,6 +236,21 @@ impl Code {
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
+
+    /// Whether a direct attempt at it answers how many bytes it has copied.
+    pub(crate) const fn copies(self) -> bool {
+        matches!(
+            self,
+            Self::Recv
+                | Self::RecvMsg
+                | Self::Send
+                | Self::SendZc
+                | Self::SendMsg
+                | Self::SendVectored
+                | Self::ReadStream
+                | Self::WriteStream
+        )
+    }
 }
 
 #[cfg(test)]

@@ -145,8 +145,10 @@ impl std::fmt::Debug for Driver {
 pub(crate) const FORKED: &str = "this process was forked from the one that made the runtime; \
     it can start another program, or make a runtime of its own";
 
-/// Direct attempts that succeed at once in one tick, before an operation yields.
-const ATTEMPTS_PER_TICK: u32 = 256;
+/// What direct attempts may cost in one tick before operations yield: each its call, and what it
+/// copies as much as a call for so many bytes. A few hundred microseconds.
+const ATTEMPTS_PER_TICK: u32 = 512;
+const BYTES_PER_ATTEMPT: usize = 2048;
 
 #[cfg(target_os = "linux")]
 type Pipes = RefCell<Vec<Pipe>>;
@@ -372,6 +374,16 @@ impl Driver {
         let may = left > 0 || owed;
         self.0.meter.driver.attempts.add(u64::from(may));
         may
+    }
+
+    /// Counts the bytes that a direct attempt has copied.
+    #[inline]
+    pub(crate) fn attempt_copied(&self, bytes: usize) {
+        if bytes >= BYTES_PER_ATTEMPT {
+            let cost = u32::try_from(bytes / BYTES_PER_ATTEMPT).unwrap_or(u32::MAX);
+            let left = self.0.attempts_left.get();
+            self.0.attempts_left.set(left.saturating_sub(cost));
+        }
     }
 
     /// Whether operations yield until the next tick because this one has had its share of attempts.

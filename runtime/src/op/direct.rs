@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use socket2::Socket;
 
@@ -44,6 +44,29 @@ impl Direct {
         Poll::Ready(attempt())
     }
 
+    /// The same for an attempt that answers how many bytes it has copied, which count, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the attempt.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`poll`](Self::poll).
+    #[inline]
+    pub fn poll_copy(
+        &self,
+        driver: &Driver,
+        cx: &Context<'_>,
+        attempt: impl FnOnce() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let copied = ready!(self.poll(driver, cx, attempt));
+        if let Ok(bytes) = copied {
+            driver.attempt_copied(bytes);
+        }
+        Poll::Ready(copied)
+    }
+
     /// Receives what is there.
     ///
     /// # Errors
@@ -59,7 +82,7 @@ impl Direct {
         cx: &Context<'_>,
         space: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll(socket.driver(), cx, || now::recv(socket, space))
+        self.poll_copy(socket.driver(), cx, || now::recv(socket, space))
     }
 
     /// The same into a buffer of the shard's; empty at the end of the stream.
@@ -79,6 +102,7 @@ impl Direct {
                 .take()
                 .ok_or(io::ErrorKind::OutOfMemory)?;
             let received = now::recv(socket, lease.space())?;
+            socket.driver().attempt_copied(received);
             lease.set_received(received);
             Ok(lease)
         })

@@ -350,6 +350,11 @@ impl<T: OpCode> Op<T> {
         }
         match payload.attempt() {
             Attempt::Done(result) => {
+                if let Ok(copied) = result
+                    && T::CODE.copies()
+                {
+                    self.driver.attempt_copied(copied);
+                }
                 Attempted::Told(self.complete_here(Completion::from_io(result)))
             }
             Attempt::Blocked(interest) if route == Route::Attempt => self.wait_for(interest, cx),

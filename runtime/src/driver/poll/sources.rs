@@ -47,10 +47,11 @@ pub(super) struct Source {
 #[derive(Default)]
 pub(super) struct Direction {
     first: Option<Waiting>,
+    #[expect(clippy::box_collection, reason = "each source has room for it")]
     others: Option<Box<Vec<Waiting>>>,
     pub(super) armed: bool,
-    /// Something has come that nobody was told of: the next wait is over at once.
-    missed: bool,
+    /// Waits that are over at once, for what has come that nobody was told of.
+    missed: u8,
 }
 
 impl Source {
@@ -119,25 +120,30 @@ impl Direction {
             let place = others.iter().position(is_it)?;
             Some(others.swap_remove(place))
         });
-        self.missed |= left.is_none();
+        if left.is_none() {
+            self.missed = self.missed.max(1);
+        }
         left
     }
 
-    /// Whether something has come that nobody was told of; asking forgets it.
+    /// Whether something has come that nobody was told of. Asking is being told.
     #[inline]
     pub(super) fn take_missed(&mut self) -> bool {
-        mem::take(&mut self.missed)
+        let missed = self.missed > 0;
+        self.missed = self.missed.saturating_sub(1);
+        missed
     }
 
-    /// Something has come, and if `again`, more than one attempt will find: wakes all who wait, and
-    /// says how many they are.
+    /// Something has come, and if it is `ragged`, in more than one part: wakes all who wait, and says
+    /// how many they are.
     #[inline]
-    pub(super) fn fire(&mut self, again: bool, sink: &mut Sink<'_>) -> usize {
+    pub(super) fn fire(&mut self, ragged: bool, sink: &mut Sink<'_>) -> usize {
+        let parts = 1 + u8::from(ragged);
         let Some(first) = self.first.take() else {
-            self.missed = true;
+            self.missed = parts;
             return 0;
         };
-        self.missed = again;
+        self.missed = parts - 1;
         sink.ready(first.waker, first.submitted);
         1 + match &mut self.others {
             Some(others) => others
