@@ -159,7 +159,9 @@ async fn echo_leases(stream: &TcpStream, served: &Served) -> io::Result<()> {
 }
 
 async fn echo_owned(stream: &TcpStream, served: &Served, bytes: usize) -> io::Result<()> {
-    let mut buf = Vec::with_capacity(bytes);
+    // With room for more than a message: a read that does not fill it has emptied the socket, and no
+    // call is needed to find that.
+    let mut buf = Vec::with_capacity(2 * bytes);
     loop {
         let (read, filled) = stream.read(buf).await?;
         if read == 0 {
