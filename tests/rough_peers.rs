@@ -24,7 +24,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use annulet::time::{sleep, timeout};
-use annulet::{Builder, Context, yield_now};
+use annulet::{Context, yield_now};
 use support::fds::open_fds;
 use support::fds_back::fds_are_back_to;
 use support::socket_variants::socket_variants;
@@ -35,18 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Runs the test on every driver, and without what sockets make use of; ends it where it hangs.
 /// Afterwards no operation may be left, and no descriptor.
 fn on_each_variant(test: impl AsyncFn(&str)) {
-    on_each(|_, builder| builder, test);
-}
-
-/// The same, with something set.
-fn on_each(set: fn(&str, Builder) -> Builder, test: impl AsyncFn(&str)) {
     let _alone = alone();
     for variant in socket_variants() {
         let name = variant.name.as_str();
         // What a driver keeps for the process is opened with the first runtime.
         drop(variant.builder().build().expect("a runtime"));
         let before = open_fds();
-        let runtime = set(name, variant.builder()).build().expect("a runtime");
+        let runtime = variant.builder().build().expect("a runtime");
         let ended = runtime.block_on(async {
             let ended = timeout(4 * PATIENCE, test(name)).await;
             settle(name).await;

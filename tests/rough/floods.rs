@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use annulet::net::{Lease, TcpListener, TcpStream};
-use annulet::{Builder, spawn, yield_now};
+use annulet::{spawn, yield_now};
 
+use crate::on_each_variant;
 use crate::support::adopted::adopted;
 use crate::support::long;
 use crate::support::random::{Random, seed};
 use crate::support::streams::connected;
-use crate::{on_each, on_each_variant};
 
 /// Clients beside the fire-hose, and how often each is answered.
 const SLOW: usize = 99;
@@ -82,12 +82,7 @@ async fn answer(server: TcpStream) {
 
 #[test]
 fn a_fire_hose_keeps_none_of_99_slow_clients_waiting() {
-    // Who shares two buffers with a fire-hose may find none for long. Some are enough.
-    let some = |name: &str, builder: Builder| match name.ends_with("tiny") {
-        true => builder.buffers(16, 64),
-        false => builder,
-    };
-    on_each(some, async |name| {
+    on_each_variant(async |name| {
         let (hosed, stop) = (Rc::new(Cell::new(0)), Arc::new(AtomicBool::new(false)));
         let hose = fire_hose(&hosed, &stop);
         while hosed.get() == 0 {
@@ -272,10 +267,9 @@ fn bytes_of_a_thousand_clients_stay_their_own_while_leases_are_held() {
     on_each_variant(async |name| {
         let tiny = name.ends_with("tiny");
         let held = Rc::new(RefCell::new(VecDeque::new()));
-        // Of two buffers, one is for who waits. Whoever waits for a buffer tries again with each
-        // that comes back, so that many cost much there.
+        // Of two buffers, one is for who waits.
         let (clients, most) = if tiny {
-            (100, 1)
+            (1_000, 1)
         } else {
             (long::count(1_000, 4_000), HELD_MAX)
         };

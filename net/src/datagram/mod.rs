@@ -9,7 +9,8 @@
 //! Where the kernel can, receiving into the shard's buffers arms one multishot request for the
 //! socket, which stays armed between receives. Its buffers are of one size, and what goes in front
 //! of a datagram takes some of it: so an owned receive with more room than that disarms it first,
-//! takes what has come, and then asks for itself.
+//! takes what has come, and then asks for itself. Without it, or while the ring has no buffers, the
+//! receiver takes its turn in the line of those who wait for a buffer, and then what is there.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -19,9 +20,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, IoBufs};
+use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, IoBufs, Place};
 use annulet_runtime::op::{
-    Attach, Datagram, Direct, Meta, Multi, Op, Ready, RecvMsg, RecvMsgLease, RecvMsgMulti, SendMsg,
+    Attach, Datagram, Direct, Meta, Multi, Op, Readiness, Ready, RecvMsg, RecvMsgMulti, SendMsg,
     Shared, Strays, is_cancelled, is_ready, lacks_buffers, looks, recv_msg_now, send_msg_now,
 };
 use annulet_runtime::{Code, Driver, Interest};
@@ -37,8 +38,10 @@ enum Incoming {
     Idle,
     /// Whatever comes, where the kernel can.
     Many(Multi<RecvMsgMulti>),
-    /// What comes next.
-    One(Op<RecvMsgLease>),
+    /// Nothing: the next receive is an attempt, with a buffer that is waited for here.
+    One(Place),
+    /// To say when there is something.
+    Readable(Readiness),
 }
 
 /// See the [module](self).
@@ -165,18 +168,35 @@ impl MessageSocket {
         }
         let mut incoming = self.incoming.borrow_mut();
         loop {
-            if matches!(*incoming, Incoming::Idle) {
-                *incoming = self.begin()?;
-            }
-            match ready!(poll_incoming(&mut incoming, cx)) {
-                Err(error) if lacks_buffers(&error) => {
-                    if self.socket.driver().wait_for_buffers(cx.waker()) {
-                        return Poll::Pending;
+            match &mut *incoming {
+                Incoming::Idle => *incoming = self.begin()?,
+                Incoming::Many(_) => match ready!(poll_many(&mut incoming, cx)) {
+                    Err(error) if lacks_buffers(&error) => {
+                        self.socket.driver().note_no_buffers();
+                        *incoming = Incoming::One(Place::default());
+                    }
+                    // It was stopped while nobody received: armed again now.
+                    Err(error) if is_cancelled(&error) => {}
+                    other => return Poll::Ready(other),
+                },
+                Incoming::One(place) => {
+                    let bytes = self.leased_control_bytes.get();
+                    match ready!(self.direct.poll_datagram(&self.socket, cx, place, bytes)) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            *incoming = Incoming::Readable(Readiness::default());
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        other => {
+                            *incoming = Incoming::Idle;
+                            return Poll::Ready(other);
+                        }
                     }
                 }
-                // It was stopped while nobody received: armed again now.
-                Err(error) if is_cancelled(&error) => {}
-                other => return Poll::Ready(other),
+                Incoming::Readable(wait) => {
+                    let waited = ready!(wait.poll(&self.socket, Interest::Readable, cx));
+                    *incoming = Incoming::One(Place::default());
+                    waited?;
+                }
             }
         }
     }
@@ -185,14 +205,16 @@ impl MessageSocket {
         let driver = self.socket.driver();
         let control_bytes = self.leased_control_bytes.get();
         if !driver.has_code(Code::RecvMsgMulti) {
-            let receive = RecvMsgLease::new(&self.socket, control_bytes);
-            return Ok(Incoming::One(Op::new(driver, receive)));
+            return Ok(Incoming::One(Place::default()));
         }
         if RecvMsgMulti::bytes_max(&self.socket, control_bytes) == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the shard's buffers are too small for a datagram and what comes with it",
             ));
+        }
+        if !driver.has_buffers() {
+            return Ok(Incoming::One(Place::default()));
         }
         let receive = RecvMsgMulti::new(&self.socket, control_bytes);
         Ok(Incoming::Many(Multi::new(driver, receive)))
@@ -209,15 +231,15 @@ impl MessageSocket {
         }
         let mut incoming = self.incoming.borrow_mut();
         match &mut *incoming {
-            // A wait for readiness between two attempts holds no message.
-            Incoming::Idle | Incoming::One(_) => return Poll::Ready(None),
+            // A wait holds no message.
+            Incoming::Idle | Incoming::One(_) | Incoming::Readable(_) => return Poll::Ready(None),
             Incoming::Many(multi) => {
                 if room > RecvMsgMulti::bytes_max(&self.socket, self.leased_control_bytes.get()) {
                     multi.disarm();
                 }
             }
         }
-        match ready!(poll_incoming(&mut incoming, cx)) {
+        match ready!(poll_many(&mut incoming, cx)) {
             Err(error) if is_cancelled(&error) || lacks_buffers(&error) => Poll::Ready(None),
             other => Poll::Ready(Some(other)),
         }
@@ -369,16 +391,16 @@ pub(crate) fn alone<T, B>(answer: BufResult<T, [B; 1]>) -> BufResult<T, B> {
     }
 }
 
-/// The next answer of what was asked for, which is idle again where that was the last.
-fn poll_incoming(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<io::Result<Datagram>> {
-    let answer = match incoming {
-        Incoming::Idle => Err(io::ErrorKind::InvalidInput.into()),
-        Incoming::Many(multi) => match ready!(multi.poll_next(cx)) {
-            Ok(item) => return Poll::Ready(item),
-            Err(last) => last,
-        },
-        Incoming::One(op) => ready!(Pin::new(op).poll(cx)),
+/// The next answer of a receive that stays armed; idle again where that was the last.
+fn poll_many(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<io::Result<Datagram>> {
+    let Incoming::Many(multi) = incoming else {
+        return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
     };
-    *incoming = Incoming::Idle;
-    Poll::Ready(answer)
+    Poll::Ready(match ready!(multi.poll_next(cx)) {
+        Ok(item) => item,
+        Err(last) => {
+            *incoming = Incoming::Idle;
+            last
+        }
+    })
 }

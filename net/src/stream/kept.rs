@@ -58,10 +58,8 @@ impl Kept {
                 return Poll::Pending;
             }
             if !spill.is_empty() {
-                return match driver.lease(waker, |space| spill.take(space)) {
-                    Some(lease) => Poll::Ready(Some(Ok(Some(lease)))),
-                    None => Poll::Pending,
-                };
+                let lease = driver.lease(|space| spill.take(space));
+                return Poll::Ready(Some(Ok(Some(lease))));
             }
         }
         if let Some(failure) = self.failure.take() {

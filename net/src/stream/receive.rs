@@ -8,9 +8,13 @@
 //!
 //! **Leases.** Where the kernel can, one multishot receive per stream stays armed between reads and
 //! fills buffers of the shard's; readers with room of their own copy out of them. It ends by itself
-//! when the buffers run out or the reader lags, and is armed again when one comes back or the
-//! reader has caught up. Best for messages that fit a buffer: one request serves them all, and an
-//! idle connection holds no memory.
+//! when the buffers run out or the reader lags, and is armed again by a reader that has caught up.
+//! Best for messages that fit a buffer: one request serves them all, and an idle connection holds
+//! no memory.
+//!
+//! While the ring has no buffers, and where there is none, the reader takes its turn in the line of
+//! those who wait for one, and receives into it what is there: a request on the ring would find
+//! what others leave, which beside a fire-hose is nothing, again and again.
 //!
 //! **Direct.** Large messages come in pieces of a buffer each that way, and are copied once more.
 //! So when leases keep coming full and the reader has much room, the multishot receive is stopped,
@@ -31,7 +35,7 @@ use std::io;
 use std::mem;
 use std::task::{Context, Poll, ready};
 
-use annulet_runtime::buf::Lease;
+use annulet_runtime::buf::{Lease, Place};
 use annulet_runtime::op::{
     Direct, Multi, Readiness, RecvMulti, Shared, is_cancelled, lacks_buffers,
 };
@@ -57,6 +61,8 @@ enum Incoming {
     Idle,
     /// Whatever comes, where the kernel can.
     Many(Multi<RecvMulti>),
+    /// Nothing: the next receive is an attempt, and may wait for a buffer here.
+    One(Place),
     /// To say when there is something, if that is being waited for.
     Readable(Readiness),
 }
@@ -64,7 +70,7 @@ enum Incoming {
 impl Incoming {
     fn is_idle(&self) -> bool {
         match self {
-            Self::Idle => true,
+            Self::Idle | Self::One(_) => true,
             Self::Readable(wait) => !wait.is_waiting(),
             Self::Many(_) => false,
         }
@@ -132,22 +138,35 @@ impl Receiver {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
         loop {
-            let received = if self.stays_armed {
+            let armed = self.is_armed(socket.driver());
+            let received = if armed {
                 ready!(self.poll_many(socket, cx))
             } else {
                 ready!(self.poll_one(socket, cx))
             };
             match received {
-                Err(error) if lacks_buffers(&error) => {
-                    if socket.driver().wait_for_buffers(cx.waker()) {
-                        return Poll::Pending;
-                    }
+                Err(error) if armed && lacks_buffers(&error) => {
+                    socket.driver().note_no_buffers();
+                    self.drained.set(false);
+                    self.incoming.replace(Incoming::One(Place::default()));
                 }
                 // It was stopped while nobody read: armed again now.
                 Err(error) if is_cancelled(&error) => {}
                 other => return Poll::Ready(other),
             }
         }
+    }
+
+    /// Whether the next bytes come by a receive that stays armed. What was begun as an attempt goes
+    /// on as one, also after a wait: a request armed instead could find no buffer again and again.
+    fn is_armed(&self, driver: &Driver) -> bool {
+        self.stays_armed
+            && match &*self.incoming.borrow() {
+                Incoming::Many(_) => true,
+                Incoming::One(_) => false,
+                Incoming::Readable(wait) if wait.is_waiting() => false,
+                Incoming::Idle | Incoming::Readable(_) => driver.has_buffers(),
+            }
     }
 
     /// The next lease of the receive that stays armed.
@@ -178,8 +197,20 @@ impl Receiver {
         socket: &Shared<Socket>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
-        let lease =
-            ready!(self.poll_attempts(socket, cx, |cx| self.direct.poll_lease(socket, cx)))?;
+        let lease = ready!(self.poll_attempts(socket, cx, |cx| {
+            let incoming = &mut *self.incoming.borrow_mut();
+            if let Incoming::One(place) = incoming {
+                let received = ready!(self.direct.poll_lease(socket, cx, place));
+                *incoming = Incoming::Idle;
+                return Poll::Ready(received);
+            }
+            let mut place = Place::default();
+            let received = self.direct.poll_lease(socket, cx, &mut place);
+            if place.is_taken() {
+                *incoming = Incoming::One(place);
+            }
+            received
+        }))?;
         self.note_drained(lease.len(), socket.driver().buffer_bytes());
         Poll::Ready(Ok(unless_empty(lease)))
     }
@@ -378,7 +409,7 @@ impl Receiver {
     /// Ends what the kernel was asked for, and answers all that nobody has read.
     pub(super) async fn drain(&mut self) -> Unread {
         let mut unread = self.kept.take().await;
-        // A wait for readiness has taken nothing.
+        // A wait has taken nothing.
         if let Incoming::Many(mut multi) = self.incoming.take() {
             multi.disarm();
             while multi.is_armed() {

@@ -21,6 +21,7 @@
 mod aligned;
 mod impls;
 mod lease;
+mod line;
 mod provided;
 mod result;
 mod slice;
@@ -28,6 +29,7 @@ mod vectored;
 
 pub use aligned::Aligned;
 pub use lease::Lease;
+pub use line::Place;
 pub(crate) use provided::Provided;
 pub use result::{BufError, BufResult};
 pub use slice::Slice;

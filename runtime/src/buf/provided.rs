@@ -10,8 +10,8 @@
 //! otherwise go round through all the memory. It doubles when a turn takes more than half of it or
 //! finds the ring dry, and halves when for [`QUIET_TURNS`] no turn has taken an eighth.
 //!
-//! When the pool runs dry, who needed a buffer leaves a waker and is woken by the next lease that
-//! comes back.
+//! When the pool runs dry, who needs a buffer joins the [`Line`], which has its protocol. Who waits
+//! there takes a free buffer itself, never one of the ring's.
 //!
 //! # Invariants
 //!
@@ -29,8 +29,8 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::lease::Lease;
+use super::line::{Line, Place};
 use crate::shim::planted;
-use crate::wakers::Wakers;
 use memory::Memory;
 
 #[cfg(target_os = "linux")]
@@ -63,7 +63,7 @@ pub(crate) struct Provided {
     quiet: Cell<(u16, u16)>,
     /// Leases alive.
     leased: Cell<usize>,
-    waiting: Wakers,
+    line: Line,
 }
 
 impl fmt::Debug for Provided {
@@ -100,7 +100,7 @@ impl Provided {
             taken: Cell::new(0),
             quiet: Cell::new((0, 0)),
             leased: Cell::new(0),
-            waiting: Wakers::default(),
+            line: Line::default(),
         })
     }
 
@@ -116,11 +116,10 @@ impl Provided {
         self.leased.get()
     }
 
-    /// Whether nothing can be received before a buffer comes back. It comes back as a lease, even
-    /// one whose bytes have arrived for a reader that has not asked for them yet.
+    /// Whether the kernel will find a buffer on the ring at the end of this turn.
     #[inline]
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.on_ring.get() == 0 && self.free.borrow().is_empty()
+    pub(crate) fn has_for_ring(&self) -> bool {
+        self.on_ring.get() > 0 || self.free.borrow().len() > self.line.promised()
     }
 
     /// Puts the pool behind a ring: answers the address of its entries and their number.
@@ -151,13 +150,19 @@ impl Provided {
         self.quiet.set((0, 0));
     }
 
-    /// Moves free buffers to the ring, up to the target; once in each turn of the loop.
+    /// Moves free buffers that nobody was promised to the ring, up to the target; once in each turn
+    /// of the loop. Says whether another turn must follow without a sleep.
     #[inline]
-    pub(crate) fn refill(&self) {
+    pub(crate) fn refill(&self) -> bool {
+        let again = !self.line.is_idle() && {
+            let free = self.free.borrow().len();
+            self.line.turn(free)
+        };
         let taken = self.taken.replace(0);
         if self.lent.get() && (taken > 0 || self.on_ring.get() < self.target.get()) {
             self.refill_after(taken);
         }
+        again
     }
 
     fn refill_after(&self, taken: u16) {
@@ -170,6 +175,7 @@ impl Provided {
         let mut on_ring = before;
         let mut free = self.free.borrow_mut();
         while on_ring < self.target.get()
+            && free.len() > self.line.promised()
             && let Some(id) = free.pop()
         {
             self.memory.stage(id, self.buffer_bytes);
@@ -196,20 +202,39 @@ impl Provided {
         }
     }
 
-    /// Takes a free buffer, if there is one.
-    pub(crate) fn take(self: &Rc<Self>) -> Option<Lease> {
-        let id = self.free.borrow_mut().pop()?;
+    /// Takes a free buffer, or joins the line of those who wait for one. Where the ring has those
+    /// that are left, makes one: they may lie there for long.
+    pub(crate) fn take(self: &Rc<Self>, place: &mut Place, waker: &Waker) -> Option<Lease> {
+        let taken = self.take_free(place);
+        if taken.is_some() {
+            return taken;
+        }
+        if self.on_ring.get() > 0 {
+            return Some(self.make());
+        }
+        self.line.join(place, waker);
+        None
+    }
+
+    fn take_free(self: &Rc<Self>, place: &mut Place) -> Option<Lease> {
+        let mut free = self.free.borrow_mut();
+        let id = self
+            .line
+            .may_take(place, free.len())
+            .then(|| free.pop())??;
+        drop(free);
         Some(self.lease(id, 0))
     }
 
-    /// Takes a free buffer; behind a ring, which may have them all, else makes one on the heap.
-    pub(crate) fn take_or_make(self: &Rc<Self>) -> Option<Lease> {
-        let taken = self.take();
-        if taken.is_some() || !self.lent.get() {
-            return taken;
-        }
+    /// Takes a free buffer, or makes one on the heap: for bytes that take memory already.
+    pub(crate) fn take_or_make(self: &Rc<Self>) -> Lease {
+        self.take_free(&mut Place::default())
+            .unwrap_or_else(|| self.make())
+    }
+
+    fn make(self: &Rc<Self>) -> Lease {
         self.leased.set(self.leased.get() + 1);
-        Some(Lease::on_the_heap(self))
+        Lease::on_the_heap(self)
     }
 
     /// The lease of a buffer that a completion names, with `bytes` received into it.
@@ -236,11 +261,6 @@ impl Provided {
         Lease::pooled(self, id, u32::try_from(bytes).unwrap_or(0))
     }
 
-    /// Leaves a waker for the next buffer that comes back.
-    pub(crate) fn wait(&self, waker: &Waker) {
-        self.waiting.add(waker);
-    }
-
     /// Takes a lease's buffer back; `None` for one that was not the pool's.
     #[inline]
     pub(super) fn give_back(&self, id: Option<u16>) {
@@ -249,7 +269,10 @@ impl Provided {
         if !planted::LEASE_GIVEN_BACK_AT_ONCE {
             self.put_back(id);
         }
-        self.waiting.wake_all();
+        if !self.line.is_idle() {
+            let free = self.free.borrow().len();
+            self.line.wake(free);
+        }
     }
 
     #[inline]
@@ -267,17 +290,22 @@ impl Provided {
 mod tests {
     use std::rc::Rc;
 
-    use super::Provided;
+    use std::task::Waker;
+
+    use super::{Place, Provided};
 
     #[test]
     fn a_dropped_lease_gives_its_buffer_back() {
         let pool = Rc::new(Provided::new(2, 64).expect("memory for two buffers"));
-        let first = pool.take().expect("two are free");
-        let second = pool.take().expect("one is free");
-        assert!(pool.take().is_none());
+        let take = |place: &mut Place| pool.take(place, Waker::noop());
+        let first = take(&mut Place::default()).expect("two are free");
+        let second = take(&mut Place::default()).expect("one is free");
+        let mut waits = Place::default();
+        assert!(take(&mut waits).is_none());
         drop(first);
         assert_eq!(pool.leased(), 1);
-        assert!(pool.take().is_some());
+        assert!(take(&mut Place::default()).is_none(), "it is promised");
+        assert!(take(&mut waits).is_some());
         drop(second);
         assert_eq!(pool.leased(), 0);
     }
@@ -285,7 +313,7 @@ mod tests {
     #[test]
     fn a_lease_shows_what_was_received_and_is_consumed_from_the_front() {
         let pool = Rc::new(Provided::new(1, 64).expect("memory for a buffer"));
-        let mut lease = pool.take().expect("one is free");
+        let mut lease = pool.take_or_make();
         lease.space()[..5].copy_from_slice(b"hello");
         lease.set_received(5);
         assert_eq!(&*lease, b"hello");

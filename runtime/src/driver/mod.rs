@@ -71,7 +71,7 @@ pub(crate) use slots::{Completion, Flow, Payload, SlotId};
 pub(crate) use uring::BUFFER_GROUP;
 pub(crate) use uring::Sqe;
 
-use crate::buf::Provided;
+use crate::buf::{Lease, Place, Provided};
 use crate::metrics::{DriverStats, Meter};
 use crate::panics::discard_panic;
 use crate::pool::Pool;
@@ -286,39 +286,34 @@ impl Driver {
         self.provided().buffer_bytes()
     }
 
-    /// Fills a lease with bytes that are at hand already; `None`, and the waker is left, if no
-    /// buffer is free.
-    pub fn lease(
-        &self,
-        waker: &Waker,
-        fill: impl FnOnce(&mut [u8]) -> usize,
-    ) -> Option<crate::buf::Lease> {
-        let provided = self.provided();
-        match provided.take_or_make() {
-            Some(mut lease) => {
-                let bytes = fill(lease.space());
-                lease.set_received(bytes);
-                Some(lease)
-            }
-            None => {
-                provided.wait(waker);
-                None
-            }
-        }
+    /// Fills a lease with bytes that are at hand already.
+    #[must_use]
+    pub fn lease(&self, fill: impl FnOnce(&mut [u8]) -> usize) -> Lease {
+        let mut lease = self.provided().take_or_make();
+        let bytes = fill(lease.space());
+        lease.set_received(bytes);
+        lease
     }
 
-    /// Leaves a waker for the next buffer that comes back. False if none is out, and so none will
-    /// come: try again at once.
+    /// Whether a multishot receive that is armed now would find a buffer.
     #[must_use]
-    pub fn wait_for_buffers(&self, waker: &Waker) -> bool {
-        let provided = self.provided();
+    pub fn has_buffers(&self) -> bool {
+        self.provided().has_for_ring()
+    }
+
+    /// Notes that a receive has found no buffer, so that more are lent from now on.
+    pub fn note_no_buffers(&self) {
         self.0.meter.driver.no_buffers.bump();
-        provided.grow();
-        let out = provided.is_exhausted();
-        if out {
-            provided.wait(waker);
+        self.provided().grow();
+    }
+
+    /// An empty lease; `None`, and the waker waits for one in this place, if none is free.
+    pub(crate) fn take_lease(&self, place: &mut Place, waker: &Waker) -> Option<Lease> {
+        let taken = self.provided().take(place, waker);
+        if taken.is_none() {
+            self.0.meter.driver.no_buffers.bump();
         }
-        out
+        taken
     }
 
     /// An empty pipe, if one is kept.
@@ -630,7 +625,11 @@ impl Driver {
             return Err(io::Error::other(FORKED));
         }
         self.0.attempts_left.set(ATTEMPTS_PER_TICK);
-        self.provided().refill();
+        let timeout = if self.provided().refill() {
+            Some(Duration::ZERO)
+        } else {
+            timeout
+        };
         self.deliver(|backend, sink| {
             let parked = match backend {
                 Backend::Uring(ring) => ring.park(timeout, sink),

@@ -10,8 +10,9 @@ use std::task::{Context, Poll, ready};
 
 use socket2::Socket;
 
-use super::Shared;
-use crate::buf::Lease;
+use super::recv_msg::recv_msg_lease;
+use super::{Datagram, Shared};
+use crate::buf::{Lease, Place};
 use crate::driver::Driver;
 use crate::sys::now;
 
@@ -85,26 +86,66 @@ impl Direct {
         self.poll_copy(socket.driver(), cx, || now::recv(socket, space))
     }
 
-    /// The same into a buffer of the shard's; empty at the end of the stream.
+    /// The same into a buffer of the shard's; empty at the end of the stream. Pending in the line
+    /// of those who wait for a buffer, in this place, while none is free.
     ///
     /// # Errors
     ///
-    /// As [`poll_recv`](Self::poll_recv), and `OutOfMemory` while no buffer is free.
+    /// As [`poll_recv`](Self::poll_recv).
     ///
     /// # Cancel safety
     ///
-    /// As [`poll_recv`](Self::poll_recv).
-    pub fn poll_lease(&self, socket: &Shared<Socket>, cx: &Context<'_>) -> Poll<io::Result<Lease>> {
-        self.poll(socket.driver(), cx, || {
-            let mut lease = socket
-                .driver()
-                .provided()
-                .take()
-                .ok_or(io::ErrorKind::OutOfMemory)?;
+    /// As [`poll_recv`](Self::poll_recv); the place is the caller's.
+    pub fn poll_lease(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &Context<'_>,
+        place: &mut Place,
+    ) -> Poll<io::Result<Lease>> {
+        self.poll_filled(socket, cx, place, |mut lease| {
             let received = now::recv(socket, lease.space())?;
             socket.driver().attempt_copied(received);
             lease.set_received(received);
             Ok(lease)
         })
+    }
+
+    /// The same for a message, with room for `control_bytes` of control messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_recv`](Self::poll_recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`poll_lease`](Self::poll_lease).
+    pub fn poll_datagram(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &Context<'_>,
+        place: &mut Place,
+        control_bytes: usize,
+    ) -> Poll<io::Result<Datagram>> {
+        self.poll_filled(socket, cx, place, |lease| {
+            recv_msg_lease(socket, lease, control_bytes)
+        })
+    }
+
+    /// Attempts with a buffer, once there is one.
+    fn poll_filled<T>(
+        &self,
+        socket: &Shared<Socket>,
+        cx: &Context<'_>,
+        place: &mut Place,
+        fill: impl FnOnce(Lease) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let driver = socket.driver();
+        let filled = self.poll(driver, cx, || {
+            driver.take_lease(place, cx.waker()).map(fill)
+        });
+        match ready!(filled) {
+            Some(filled) => Poll::Ready(filled),
+            None => Poll::Pending,
+        }
     }
 }

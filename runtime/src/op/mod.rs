@@ -70,7 +70,7 @@ pub use multi::{Multi, MultiCode};
 pub use nop::Nop;
 pub use ready::Ready;
 pub use recv::{Recv, RecvMulti, Spill, lacks_buffers};
-pub use recv_msg::{RecvMsg, RecvMsgLease, recv_msg_now};
+pub use recv_msg::{RecvMsg, recv_msg_now};
 pub use recv_msg_multi::RecvMsgMulti;
 pub use send::{Send, send_now};
 pub use send_msg::{Gathered, SendMsg, SendVectored, send_msg_now, send_vectored_now};

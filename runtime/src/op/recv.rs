@@ -36,8 +36,8 @@ use crate::driver::{Feature, Sqe};
 use crate::sys::{self, RawSource};
 use crate::wakers::Wakers;
 
-/// Whether a receive failed because every buffer of its shard is out: one that comes back is worth
-/// another try.
+/// Whether a receive found no buffer on its shard's ring, or whatever it was failed for want of
+/// memory: worth another try in another way.
 #[must_use]
 pub fn lacks_buffers(error: &io::Error) -> bool {
     error.raw_os_error() == Some(sys::NO_BUFFERS) || error.kind() == io::ErrorKind::OutOfMemory

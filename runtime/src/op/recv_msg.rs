@@ -1,5 +1,5 @@
-//! `recvmsg`: receives one message with all that comes along, `IORING_OP_RECVMSG`: into an owned
-//! buffer, or into one of the shard's where the shard takes it.
+//! `recvmsg`: receives one message with all that comes along into an owned buffer,
+//! `IORING_OP_RECVMSG`; or at once, into borrowed memory or a buffer of the shard's.
 //!
 //! A message belongs to its socket, not to the future that asked for it. What arrives for a receive
 //! that was dropped goes to the socket's [`Strays`], whole, with its sender and its descriptors,
@@ -151,41 +151,6 @@ unsafe impl<B: IoBufMut> OpCode for RecvMsg<B> {
     }
 }
 
-/// Receives one message into a buffer of the shard's: attempts, for when one is there.
-#[derive(Debug)]
-pub struct RecvMsgLease {
-    socket: Shared<Socket>,
-    head: Box<Head>,
-    lease: Option<Lease>,
-    /// No buffer was free.
-    dry: bool,
-}
-
-impl RecvMsgLease {
-    /// Receives from `socket` into a buffer of its driver's pool; answers `OutOfMemory` while none
-    /// is free.
-    #[must_use]
-    pub fn new(socket: &Shared<Socket>, control_bytes: usize) -> Self {
-        Self {
-            socket: socket.clone(),
-            head: Head::to_receive(control_bytes),
-            lease: None,
-            dry: false,
-        }
-    }
-
-    fn receive(&mut self) -> io::Result<usize> {
-        let Some(mut lease) = self.socket.driver().provided().take() else {
-            self.dry = true;
-            return Err(io::ErrorKind::OutOfMemory.into());
-        };
-        let received = receive_into(&mut self.head, &self.socket, lease.space())?;
-        lease.set_received(received);
-        self.lease = Some(lease);
-        Ok(received)
-    }
-}
-
 fn receive_into(head: &mut Head, socket: &Socket, space: &mut [u8]) -> io::Result<usize> {
     let start = space.as_mut_ptr().cast::<MaybeUninit<u8>>();
     // SAFETY: initialised bytes may be viewed as possibly uninitialised ones, since a receive only
@@ -209,36 +174,13 @@ pub fn recv_msg_now(
     Ok((received, head.take_meta()))
 }
 
-// SAFETY: it is never given to the kernel, only attempted.
-#[expect(private_interfaces, reason = "see the trait")]
-unsafe impl OpCode for RecvMsgLease {
-    type Output = io::Result<Datagram>;
-    const CODE: Code = Code::RecvMsgMulti;
-
-    fn source(&self) -> Option<RawSource> {
-        self.socket.watched()
-    }
-
-    #[cfg(target_os = "linux")]
-    fn entry(&mut self) -> Sqe {
-        unreachable!("where the ring receives into provided buffers, `RecvMsgMulti` is used")
-    }
-
-    fn attempt(&mut self) -> Attempt {
-        Attempt::of(self.receive(), Interest::Readable)
-    }
-
-    fn wait(&self, interest: Interest) -> Option<Ready> {
-        Ready::new(&self.socket, interest)
-    }
-
-    fn complete(mut self, completion: Completion) -> io::Result<Datagram> {
-        if self.dry {
-            // An error of ours, which has no number that a completion could carry.
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        completion.into_io()?;
-        let lease = self.lease.take().ok_or(io::ErrorKind::UnexpectedEof)?;
-        Ok(Datagram::leased(lease, self.head.take_meta()))
-    }
+/// Receives a message that is there into a buffer of the shard's.
+pub(super) fn recv_msg_lease(
+    socket: &Socket,
+    mut lease: Lease,
+    control_bytes: usize,
+) -> io::Result<Datagram> {
+    let (received, meta) = recv_msg_now(socket, lease.space(), control_bytes)?;
+    lease.set_received(received);
+    Ok(Datagram::leased(lease, meta))
 }
