@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
-use annulet::net::{TcpListener, TcpStream};
+use annulet::net::{TcpListener, TcpStream, ZeroCopy, send_file};
 use annulet::time::timeout;
 use socket2::{Domain, SockRef, Socket, Type};
 use support::socket_variants::socket_variants;
@@ -94,6 +94,31 @@ const OPERATIONS: &[Operation] = &[
         name: "write_all",
         side: Side::Sends,
         run: |stream| Box::pin(async { Ok(bytes(stream.write_all("sent").await?.1.len())) }),
+    },
+    Operation {
+        name: "write_vectored",
+        side: Side::Sends,
+        run: |stream| Box::pin(async { Ok(bytes(stream.write_vectored(["se", "nt"]).await?.0)) }),
+    },
+    Operation {
+        name: "write without a copy",
+        side: Side::Sends,
+        run: |stream| {
+            stream.set_zero_copy(ZeroCopy::From(1));
+            Box::pin(async { Ok(bytes(stream.write("sent").await?.0)) })
+        },
+    },
+    Operation {
+        name: "send_file",
+        side: Side::Sends,
+        run: |stream| {
+            Box::pin(async {
+                let mut file = tempfile::tempfile()?;
+                file.write_all(b"sent")?;
+                let sent = send_file(stream, &file, 0..4).await?;
+                Ok(bytes(usize::try_from(sent).expect("few")))
+            })
+        },
     },
     Operation {
         name: "write_all of nothing",
@@ -324,18 +349,23 @@ fn beginning<T>(begun: io::Result<T>) -> io::Result<String> {
     begun.map(|_| "done".to_owned())
 }
 
-/// Writes down an answer: what came, or the kind of error.
-async fn line(table: &mut String, name: &str, answer: Answer<'_>) {
-    let answer = timeout(PATIENCE, answer).await;
-    let answer = answer.unwrap_or_else(|_| panic!("{name}: it waits"));
-    let answer = match answer {
+/// What came, or the kind of error.
+fn said(answer: io::Result<String>) -> String {
+    match answer {
         Ok(done) => done,
         // What the standard library has no kind for, it names by its number.
         Err(error) => match error.kind() {
             kind if format!("{kind:?}") == "Uncategorized" => format!("{:?}", error.raw_os_error()),
             kind => format!("{kind:?}"),
         },
-    };
+    }
+}
+
+/// Writes down an answer.
+async fn line(table: &mut String, name: &str, answer: Answer<'_>) {
+    let answer = timeout(PATIENCE, answer).await;
+    let answer = answer.unwrap_or_else(|_| panic!("{name}: it waits"));
+    let answer = said(answer);
     writeln!(table, "{name}: {answer}").expect("a string takes all");
 }
 
@@ -389,4 +419,23 @@ fn every_driver_answers_every_operation_alike_in_every_circumstance() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// So the table holds what the system says, and not what the first driver made of it.
+#[test]
+fn each_way_to_send_is_answered_as_the_plain_call_is() {
+    let golden = include_str!("golden/errors.txt");
+    for circumstance in CIRCUMSTANCES {
+        let (stream, _peer) = (circumstance.make)().expect("a connection");
+        let plain = said((&stream).write(b"sent").map(bytes));
+        for way in [
+            "write",
+            "write_vectored",
+            "write without a copy",
+            "send_file",
+        ] {
+            let expected = format!("{way}, {}: {plain}", circumstance.name);
+            assert!(golden.lines().any(|line| line == expected), "{expected}");
+        }
+    }
 }

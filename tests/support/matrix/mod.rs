@@ -3,6 +3,7 @@
 mod circumstances;
 mod messages;
 mod rows;
+mod sends;
 
 pub(crate) use circumstances::CIRCUMSTANCES;
 pub(crate) use rows::ROWS;

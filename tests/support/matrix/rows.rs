@@ -23,7 +23,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
-use super::messages;
+use super::{messages, sends};
 use crate::support::streams::connected;
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<()>>>>;
@@ -64,8 +64,8 @@ impl Row {
         }
     }
 
-    const fn arming(mut self) -> Self {
-        self.armed = 1;
+    const fn arming(mut self, armed: usize) -> Self {
+        self.armed = armed;
         self
     }
 
@@ -79,17 +79,28 @@ impl Row {
 pub(crate) const ROWS: &[Row] = &[
     Row::new("nop", false, nop),
     Row::new("ready", true, ready),
-    Row::new("accept", true, accept).arming(),
+    Row::new("accept", true, accept).arming(1),
     Row::new("accept one", true, accept_one).failing(accept_fails),
     Row::new("connect", false, connect).failing(connect_fails),
     Row::new("read", true, read).failing(read_fails),
     Row::new("recv into a boxed payload", true, recv_boxed),
     Row::new("recv a lease", true, recv)
-        .arming()
+        .arming(1)
         .failing(recv_fails),
-    Row::new("send", true, send).failing(send_fails),
+    Row::new("send", true, sends::send).failing(sends::send_fails),
+    Row::new("send several buffers", true, sends::vectored).failing(sends::vectored_fails),
+    Row::new("send without a copy", false, sends::zero_copy).failing(sends::zero_copy_fails),
+    Row::new(
+        "send without a copy where one must be",
+        true,
+        sends::no_zero_copy,
+    ),
+    Row::new("send a file", false, sends::file).failing(sends::file_fails),
+    Row::new("copy both ways", true, sends::both_ways)
+        .arming(2)
+        .failing(sends::both_ways_fails),
     Row::new("recv a datagram", true, messages::recv_datagram)
-        .arming()
+        .arming(1)
         .failing(messages::recv_datagram_fails),
     Row::new("recv a message", true, messages::recv_msg).failing(messages::recv_msg_fails),
     Row::new("send a message", true, messages::send_msg).failing(messages::send_msg_fails),
@@ -267,7 +278,7 @@ fn recv_boxed() -> io::Result<Scene> {
 }
 
 /// A stream whose peer has reset it.
-fn reset() -> io::Result<TcpStream> {
+pub(super) fn reset() -> io::Result<TcpStream> {
     let (peer, far) = connected()?;
     let peer = Socket::from(peer);
     peer.set_linger(Some(Duration::ZERO))?;
@@ -303,54 +314,6 @@ fn recv_fails() -> io::Result<Failure> {
         libc::ECONNRESET,
         async move { stream.recv().await.map(drop) },
     )
-}
-
-/// A socket that takes nothing until its peer reads; the send is of one byte. It is a local one:
-/// TCP moves bytes between its two ends as time goes by, and then there is room again.
-fn send() -> io::Result<Scene> {
-    let (mut peer, far) = UnixStream::pair()?;
-    far.set_nonblocking(true)?;
-    let mut sent = 0_u64;
-    for size in [1 << 16, 1] {
-        loop {
-            match (&far).write(&[0; 1 << 16][..size]) {
-                Ok(bytes) => sent += bytes as u64,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    let far = StdStream::from(OwnedFd::from(far));
-    let stream = Rc::new(TcpStream::from_std(far)?);
-    let operate = move || {
-        let stream = Rc::clone(&stream);
-        async move {
-            stream.write(b"!").await?;
-            Ok(())
-        }
-    };
-    scene(operate, move || {
-        let read = io::copy(&mut (&mut peer).take(sent), &mut io::sink());
-        assert_eq!(read.expect("all that was sent"), sent);
-        peer
-    })
-}
-
-fn send_fails() -> io::Result<Failure> {
-    let (peer, far) = connected()?;
-    let stream = TcpStream::from_std(far)?;
-    stream.shutdown(std::net::Shutdown::Write)?;
-    failure(libc::EPIPE, async move {
-        let failed = stream.write(b"gone".to_vec()).await;
-        drop(peer);
-        match failed {
-            Ok(_) => Ok(()),
-            Err(failure) => {
-                assert_eq!(failure.buf, b"gone");
-                Err(failure.error)
-            }
-        }
-    })
 }
 
 const CONTENT: &[u8] = b"what a file holds";
