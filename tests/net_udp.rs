@@ -722,7 +722,9 @@ fn of_100_000_datagrams_received_under_timeouts_none_is_lost_and_none_overtakes(
             let deadline = Instant::now() + Duration::from_secs(120);
             while next < COUNT {
                 assert!(Instant::now() < deadline, "only {next} datagrams came");
-                let patience = Duration::from_micros(u64::from(random.below(60)));
+                // Often none, since on a busy machine the next is mostly there.
+                let most_us = if random.once_in(2) { 1 } else { 60 };
+                let patience = Duration::from_micros(u64::from(random.below(most_us)));
                 let way = random.below(4);
                 let mut numbers = Vec::new();
                 match way {
