@@ -9,6 +9,7 @@
 mod given_up {
     mod files;
     mod messages;
+    mod polls;
     mod streams;
     mod waits;
 }
