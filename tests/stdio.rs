@@ -259,6 +259,45 @@ fn an_output_that_nobody_reads_holds_up_its_writer_and_not_the_shard() {
     });
 }
 
+async fn think_better_of_it() -> io::Result<()> {
+    {
+        let mut out = stdout();
+        let mut much = pin!(out.write_all(vec![b'.'; MUCH]));
+        assert!(once(much.as_mut()).await.is_none(), "nobody has read it");
+        timers_fire().await;
+        assert!(once(much.as_mut()).await.is_none(), "nobody has read it");
+    }
+    stderr().write_all(b"gone\n".to_vec()).await?;
+    stdout().write_all(b"the end".to_vec()).await?;
+    Ok(())
+}
+
+#[test]
+fn of_a_dropped_write_a_prefix_is_written_and_then_what_is_next() {
+    const NAME: &str = "of_a_dropped_write_a_prefix_is_written_and_then_what_is_next";
+    if child::part().is_some() {
+        return play(think_better_of_it);
+    }
+    for_each_name(|driver| {
+        let mut program = program(NAME, "dropped", driver);
+        let program = program
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = Ended(program.spawn().expect("a child"));
+        let mut errors = BufReader::new(child.0.stderr.take().expect("piped")).lines();
+        assert!(errors.any(|line| line.is_ok_and(|line| line == "gone")));
+        let mut said = Vec::new();
+        after_mark(child.0.stdout.take().expect("piped"))
+            .read_to_end(&mut said)
+            .expect("all");
+        let prefix = said.strip_suffix(b"the end").expect("nothing behind it");
+        assert!(!prefix.is_empty() && prefix.len() <= MUCH, "{driver}");
+        assert!(prefix.iter().all(|byte| *byte == b'.'), "nothing between");
+        assert!(child.0.wait().expect("its end").success());
+    });
+}
+
 const BLOCKS: usize = 50;
 const BLOCK_BYTES: usize = 100_000;
 
