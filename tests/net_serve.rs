@@ -436,6 +436,48 @@ fn connections_are_served_on_the_cpu_that_they_come_by_where_that_is_asked_for()
 }
 
 #[test]
+fn listeners_that_a_program_binds_itself_are_steered_by_the_cpus_that_it_names() {
+    for_each_builder(|kind, builder| {
+        let shards = builder.shards(2).start().expect("two shards");
+        let steered = shards.run(|| async {
+            let cpus = annulet::shard_cpus();
+            let first = TcpListener::bind_shared(LOOPBACK.into()).expect("bound");
+            let address = first.local_addr().expect("bound");
+            let second = TcpListener::bind_shared(address).expect("shared");
+            for turned in [false, true] {
+                let mut cpus = cpus.clone();
+                if turned {
+                    cpus.reverse();
+                }
+                if cpus.len() < 2 || second.steer_by_cpu(&cpus).is_err() {
+                    return false;
+                }
+                for (shard, _) in cpus.iter().enumerate().cycle().take(20) {
+                    let connect =
+                        move || async move { TcpStream::connect(address).await.map(drop) };
+                    let made = spawn_on(ShardId(shard), connect);
+                    let taker = if (shard == 0) != turned {
+                        &first
+                    } else {
+                        &second
+                    };
+                    let taken = timeout(PATIENCE, taker.accept()).await;
+                    taken.expect("the other has it").expect("accepted");
+                    made.await.expect("no panic").expect("connected");
+                }
+            }
+            true
+        });
+        if !steered.expect("no panic") {
+            println!(
+                "SKIP listeners_that_a_program_binds_itself_are_steered_by_the_cpus_that_it_names: \
+                 the kernel does not steer, or there is one CPU ({kind})"
+            );
+        }
+    });
+}
+
+#[test]
 fn who_does_not_ask_or_has_one_shard_is_not_steered_and_is_served() {
     for_each_builder(|kind, builder| {
         for (count, asks) in [(2, false), (1, true)] {

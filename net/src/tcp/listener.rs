@@ -68,6 +68,46 @@ impl TcpListener {
         Self::open(address, true)
     }
 
+    /// Has the kernel choose among this listener and those that [share](Self::bind_shared) its
+    /// address by the CPU that received a connection's first packet: what comes by the `n`th of
+    /// `cpus` goes to the one that was the `n`th to listen. What comes by any other is spread as
+    /// before.
+    ///
+    /// One of them asks for all, once all listen. When one is closed the last takes its number, so
+    /// ask again then. Whether it pays, and when it does not, says
+    /// [`Server::steer_by_cpu`](crate::Server::steer_by_cpu), which does this; the CPUs of the
+    /// shards are those of `shard_cpus`.
+    ///
+    /// # Errors
+    ///
+    /// The system's; `InvalidInput` for more CPUs than a program can name; `Unsupported` on systems
+    /// other than Linux.
+    ///
+    /// # Kernel
+    ///
+    /// `SO_ATTACH_REUSEPORT_CBPF` (Linux 4.5).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulet_net::TcpListener;
+    ///
+    /// # annulet_runtime::Runtime::new()?.block_on(async {
+    /// // In earnest, each on a shard of its own.
+    /// let first = TcpListener::bind_shared("127.0.0.1:0".parse().expect("an address"))?;
+    /// let second = TcpListener::bind_shared(first.local_addr()?)?;
+    /// // What comes by CPU 0 is the first's, what comes by CPU 1 the second's.
+    /// if let Err(error) = second.steer_by_cpu(&[0, 1]) {
+    ///     println!("spread by their addresses: {error}");
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn steer_by_cpu(&self, cpus: &[usize]) -> io::Result<()> {
+        steer(&self.0.socket, cpus)
+    }
+
     fn open(addr: SocketAddr, shared: bool) -> io::Result<Self> {
         Self::from_socket(listening(addr, shared)?)
     }
@@ -239,9 +279,7 @@ impl TcpListener {
             let message = "steering wants several shards, each pinned to a CPU";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let cpus: Result<Vec<u32>, _> = cpus.into_iter().map(u32::try_from).collect();
-        let first = SockRef::from(&seeds[0]);
-        system::steer_by_cpu(&first, &cpus.map_err(io::Error::other)?)
+        steer(&SockRef::from(&seeds[0]), &cpus)
     }
 
     fn poll_connection(
@@ -309,6 +347,12 @@ fn listening(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
     socket.bind(&SockAddr::from(addr))?;
     socket.listen(BACKLOG)?;
     Ok(socket)
+}
+
+fn steer(socket: &Socket, cpus: &[usize]) -> io::Result<()> {
+    let cpus: Result<Vec<u32>, _> = cpus.iter().map(|&cpu| u32::try_from(cpu)).collect();
+    let cpus = cpus.map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    system::steer_by_cpu(socket, &cpus)
 }
 
 fn seeds_on(addr: SocketAddr, shards: usize) -> io::Result<Vec<std::net::TcpListener>> {
