@@ -27,7 +27,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use annulet::{Context, spawn_blocking, yield_now};
+use annulet::{Builder, Context, PoolConfig, spawn_blocking, yield_now};
+use support::each::on_each_variant_set_up;
 use support::fds::open_fds;
 
 /// How long anything may take that does not wait for us, on a machine that does much else.
@@ -38,13 +39,28 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+async fn succeeds(test: &impl AsyncFn() -> io::Result<()>) {
+    let outcome = test().await;
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
 /// Runs `test` on every variant of the drivers, one test at a time.
 fn on_each_variant(test: impl AsyncFn() -> io::Result<()>) {
     let _alone = alone();
-    support::each::on_each_variant(async || {
-        let outcome = test().await;
-        outcome.unwrap_or_else(|error| panic!("{error}"));
-    });
+    support::each::on_each_variant(async || succeeds(&test).await);
+}
+
+/// The same, with a pool of one thread: so a call that has run there comes after all before it.
+fn on_each_variant_in_order(test: impl AsyncFn() -> io::Result<()>) {
+    let _alone = alone();
+    let one_thread = |builder: Builder| {
+        builder.pool(PoolConfig {
+            threads_core: 1,
+            threads_max: 1,
+            ..PoolConfig::default()
+        })
+    };
+    on_each_variant_set_up(one_thread, async || succeeds(&test).await);
 }
 
 /// Polls a future so many times, with a turn of the shard after each, and drops it. What it gave,
@@ -62,16 +78,14 @@ async fn given_up<F: Future>(polls: usize, future: F) -> Option<F::Output> {
 }
 
 /// Waits until nothing of what was given up is under way: no slot is taken, and what was given to
-/// the pool has been run.
+/// a pool of one thread has been run.
 async fn settled() {
     let deadline = Instant::now() + PATIENCE;
     while Context::current().driver().in_flight() > 0 {
         assert!(Instant::now() < deadline, "slots are still taken");
         yield_now().await;
     }
-    for _ in 0..8 {
-        spawn_blocking(|| ()).await.expect("it runs");
-    }
+    spawn_blocking(|| ()).await.expect("it runs");
 }
 
 /// Waits until the process has no more descriptors open than before.

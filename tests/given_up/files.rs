@@ -9,7 +9,7 @@ use annulet::fs::{self, File, OpenOptions};
 
 use super::super::support::fds::open_fds;
 use super::super::support::pattern::pattern;
-use super::super::{fds_are_back_to, given_up, on_each_variant, settled};
+use super::super::{fds_are_back_to, given_up, on_each_variant_in_order, settled};
 
 /// How often a future is polled at most.
 const POLLS: usize = 4;
@@ -26,7 +26,7 @@ fn is_prefix_over(found: &[u8], new: &[u8], old: &[u8]) {
 
 #[test]
 fn a_write_to_a_file_that_is_given_up_has_written_a_prefix() {
-    on_each_variant(async || {
+    on_each_variant_in_order(async || {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("file");
         let (old, new) = (vec![0xFF; 50_000], pattern(1, 50_000));
@@ -62,7 +62,7 @@ fn a_write_to_a_file_that_is_given_up_has_written_a_prefix() {
 
 #[test]
 fn a_file_that_is_given_up_while_it_is_opened_or_closed_is_closed() {
-    on_each_variant(async || {
+    on_each_variant_in_order(async || {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("file");
         let new = folder.path().join("new");
@@ -93,7 +93,7 @@ fn a_file_that_is_given_up_while_it_is_opened_or_closed_is_closed() {
 
 #[test]
 fn looking_at_files_and_giving_up_changes_nothing() {
-    on_each_variant(async || {
+    on_each_variant_in_order(async || {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("file");
         let bytes = pattern(2, 30_000);
@@ -137,7 +137,7 @@ fn only(one: &Path, other: &Path) -> bool {
 
 #[test]
 fn what_changes_names_or_lengths_and_is_given_up_has_done_it_or_not() {
-    on_each_variant(async || {
+    on_each_variant_in_order(async || {
         let folder = tempfile::tempdir()?;
         let (one, other) = (folder.path().join("one"), folder.path().join("other"));
         let deep = folder.path().join("a/b/c");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use annulet::Builder;
 use annulet::time::timeout;
 
 use super::variants::variants;
@@ -11,11 +12,16 @@ use super::variants::variants;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Runs `test` on every variant of the drivers, and ends it where it hangs.
-#[expect(clippy::print_stdout, reason = "tells on which variant a test failed")]
 pub(crate) fn on_each_variant(test: impl AsyncFn()) {
+    on_each_variant_set_up(|builder| builder, test);
+}
+
+/// The same, on runtimes that `set_up` has a say in.
+#[expect(clippy::print_stdout, reason = "tells on which variant a test failed")]
+pub(crate) fn on_each_variant_set_up(set_up: impl Fn(Builder) -> Builder, test: impl AsyncFn()) {
     for variant in variants() {
         println!("on {}", variant.name);
-        let runtime = variant.builder().build().expect("a runtime");
+        let runtime = set_up(variant.builder()).build().expect("a runtime");
         let ended = runtime.block_on(async { timeout(PATIENCE, test()).await });
         assert!(ended.is_ok(), "{}: it hangs", variant.name);
     }
