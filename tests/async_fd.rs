@@ -13,7 +13,7 @@ use std::time::Duration;
 use annulet::AsyncFd;
 use annulet::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Polls a future once.
 async fn once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {

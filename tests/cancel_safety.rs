@@ -32,7 +32,7 @@ use support::each::on_each_variant_set_up;
 use support::fds::open_fds;
 
 /// How long anything may take that does not wait for us, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());

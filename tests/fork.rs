@@ -21,7 +21,7 @@ use support::drivers::for_each_builder;
 use support::fork::{code_of, forked, leave};
 use support::streams::connected;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One at a time: the child of one should not meet the threads of another.
 static ALONE: Mutex<()> = Mutex::new(());

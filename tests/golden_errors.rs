@@ -28,7 +28,7 @@ use support::socket_variants::socket_variants;
 use support::streams::connected;
 
 /// What does not answer within that waits, and has no line in the table.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 type Answer<'a> = Pin<Box<dyn Future<Output = io::Result<String>> + 'a>>;
 

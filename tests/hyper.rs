@@ -16,7 +16,7 @@ use hyper::client::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))

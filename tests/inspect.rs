@@ -13,7 +13,7 @@ use annulet::inspect::{Tasks, snapshot};
 use annulet::{Builder, ShardId, spawn_named, yield_now};
 
 /// For what comes at once unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two shards, whose names are the only ones like it in this program: tests share the process.
 fn two() -> annulet::Shards {

@@ -8,6 +8,7 @@
 
 mod support {
     pub(crate) mod fds;
+    pub(crate) mod fds_back;
     pub(crate) mod matrix;
     pub(crate) mod streams;
     pub(crate) mod variants;
@@ -16,6 +17,8 @@ mod support {
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use support::fds::open_fds;
+use support::fds_back::fds_are_back_to;
 use support::matrix::{CIRCUMSTANCES, ROWS};
 use support::variants::variants;
 use support::watchdog::Watchdog;
@@ -29,7 +32,7 @@ fn every_operation_keeps_its_promises_in_every_circumstance_on_every_driver() {
         watchdog.now(&variant.name);
         // What a driver keeps for the process is opened with the first runtime.
         drop(variant.builder().build().expect("a runtime"));
-        let fds_before = support::fds::open_fds();
+        let fds_before = open_fds();
         for row in ROWS {
             for (circumstance, run) in CIRCUMSTANCES {
                 let cell = format!("{}: {} {circumstance}", variant.name, row.name);
@@ -46,13 +49,7 @@ fn every_operation_keeps_its_promises_in_every_circumstance_on_every_driver() {
                 failed.push(format!("{cell}: {finding}"));
             }
         }
-        let fds_after = support::fds::open_fds();
-        if fds_after != fds_before {
-            failed.push(format!(
-                "{}: descriptors lost: {fds_before:?} before, {fds_after:?} after",
-                variant.name
-            ));
-        }
+        fds_are_back_to(fds_before, &variant.name);
     }
     assert!(
         failed.is_empty(),

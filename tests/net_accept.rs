@@ -18,7 +18,7 @@ use std::pin::{Pin, pin};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annulet::net::TcpListener;
 use annulet::{Builder, DriverKind};
@@ -154,10 +154,15 @@ fn without_descriptors_accepting_costs_little_and_goes_on_when_there_are_some() 
         let clients: Vec<StdStream> = (0..CLIENTS).map(|_| connect(port)).collect();
         // It has as many as it can.
         assert!(clients[..20].iter().all(is_served), "{kind}");
-        let before = cpu_ticks(server.id());
+        let (before, since) = (cpu_ticks(server.id()), Instant::now());
         pause(Duration::from_millis(500));
         let spent = cpu_ticks(server.id()) - before;
-        assert!(spent < 10, "{kind}: {spent} of 50 hundredths of a second");
+        // The pause may last longer.
+        let all = since.elapsed().as_millis() / 10;
+        assert!(
+            u128::from(spent) * 5 < all,
+            "{kind}: {spent} of {all} hundredths of a second"
+        );
         for (number, client) in clients.into_iter().enumerate() {
             assert!(is_served(&client), "{kind}: client {number}");
         }
@@ -265,7 +270,7 @@ fn an_error_of_the_listener_is_told_and_asking_on_costs_little() {
     for variant in variants() {
         let name = &variant.name;
         let runtime = variant.builder().build().expect("a runtime");
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         runtime.block_on(async {
             let listener = TcpListener::from_std(not_listening()).expect("taken over");
             for _ in 0..3 {

@@ -24,7 +24,7 @@ use hickory_proto::rr::RecordType;
 use support::name_server::{Asked, NameServer, name};
 
 /// How long anything may take that does not wait for us, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a server is waited for that is not to answer.
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -364,11 +364,9 @@ fn servers_that_are_silent_take_the_time_that_they_are_given() {
             "{error}"
         );
         assert!(begun.elapsed() >= 4 * SHORT);
-        assert_eq!(
-            silent.asked().len(),
-            8,
-            "both families, of each of two, twice"
-        );
+        // Both families, of each of two, twice; the server may come to the last ones only now.
+        until("asked too little", || silent.asked().len() >= 8).await;
+        assert_eq!(silent.asked().len(), 8);
     });
 }
 

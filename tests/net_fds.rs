@@ -65,7 +65,7 @@ async fn begun<F: Future>(mut future: Pin<&mut F>) -> bool {
 
 /// Closing a socket waits for the operations that hold it.
 async fn settle() {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while Context::current().driver().in_flight() > 0 {
         assert!(Instant::now() < deadline, "operations stay in flight");
         sleep(Duration::from_micros(200)).await;

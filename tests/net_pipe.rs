@@ -27,7 +27,7 @@ use support::trying::try_on_each_variant;
 use tempfile::TempDir;
 
 /// What nobody waits for in vain.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A named pipe, and the folder that goes with it.
 fn fifo() -> io::Result<(TempDir, PathBuf)> {

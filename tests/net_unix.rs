@@ -194,7 +194,10 @@ fn a_connect_waits_for_room_in_the_queue_and_can_be_given_up() {
         drop((late, listener));
         let since = Instant::now();
         while open_fds() != before {
-            assert!(since.elapsed() < Duration::from_secs(5), "descriptors leak");
+            assert!(
+                since.elapsed() < Duration::from_secs(60),
+                "descriptors leak"
+            );
             sleep(Duration::from_millis(1)).await;
         }
     });

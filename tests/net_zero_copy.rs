@@ -207,7 +207,7 @@ fn a_runtime_with_a_stalled_zero_copy_write_ends_within_its_grace() {
         let begun = Instant::now();
         drop(runtime);
         let took = begun.elapsed();
-        assert!(took < Duration::from_secs(2), "{}: {took:?}", variant.name);
+        assert!(took < Duration::from_secs(20), "{}: {took:?}", variant.name);
         drop(peer);
     }
 }

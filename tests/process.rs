@@ -26,7 +26,7 @@ use annulet::{Builder, Context, Runtime};
 use support::variants::variants;
 
 /// How long anything may take that does not wait for us, on a machine that does much else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `body` on both drivers, and on io_uring without each thing that children use.
 pub(crate) fn everywhere(body: impl Fn(&Runtime)) {

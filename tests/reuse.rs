@@ -38,7 +38,7 @@ use support::socket_variants::socket_variants;
 use support::streams::connected;
 
 /// How long anything may take that does not wait for us, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection, and what its peer sends.
 struct Tagged {

@@ -30,7 +30,7 @@ use support::fds_back::fds_are_back_to;
 use support::socket_variants::socket_variants;
 
 /// How long anything may take that does not wait for us, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the test on every driver, and without what sockets make use of; ends it where it hangs.
 /// Afterwards no operation may be left, and no descriptor.

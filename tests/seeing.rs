@@ -170,12 +170,15 @@ fn the_listing_says_of_each_task_what_it_does_and_what_it_waits_for() {
 fn a_task_that_computes_is_known_by_its_busy_time() {
     annulet::for_each_driver(|runtime| {
         let busy = runtime.block_on(async {
-            let hog = spawn_named("hog", async {
+            let begun = Instant::now();
+            let other = spawn_named("other", pending::<()>());
+            let hog = spawn_named("hog", async move {
+                // Longer than all before it, whatever the machine did in between.
+                let least = begun.elapsed() + Duration::from_millis(5);
                 let started = Instant::now();
-                while started.elapsed() < Duration::from_millis(5) {}
+                while started.elapsed() < least {}
                 pending::<()>().await
             });
-            let other = spawn_named("other", pending::<()>());
             yield_now().await;
             yield_now().await;
             let tasks = annulet::tasks();

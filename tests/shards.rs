@@ -98,7 +98,7 @@ async fn natives(log: &Arc<Log>) -> Sharded<Native> {
 }
 
 /// Longer than a shard needs to come to its messages on any machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until as many values were dropped, which other shards do when they come to it.
 async fn until_dropped(log: &Log, count: usize) {

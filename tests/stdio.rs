@@ -21,7 +21,7 @@ use futures_util::{AsyncWriteExt, StreamExt};
 use nix::pty::openpty;
 use support::child;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Stands before what a child has to say, after what its harness says.
 const MARK: &str = "here it begins";
 

@@ -26,18 +26,21 @@ fn looked_at(look: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("top.sock");
     let server = serve(&path).expect("it listens");
+    let begun = Instant::now();
     let shards = Builder::new().shards(2).start().expect("two shards");
-    let ready = shards.run(|| async {
-        let task = annulet::spawn_on(ShardId(1), || async {
-            drop(spawn_named("busy one", async {
-                let started = Instant::now();
-                while started.elapsed() < Duration::from_millis(20) {}
-                pending::<()>().await
-            }));
+    let ready = shards.run(move || async move {
+        let task = annulet::spawn_on(ShardId(1), move || async move {
             drop(spawn_named(
                 "sleeper",
                 annulet::time::sleep(Duration::from_secs(600)),
             ));
+            drop(spawn_named("busy one", async move {
+                // Longer than all before it, whatever the machine did in between.
+                let least = begun.elapsed() + Duration::from_millis(20);
+                let started = Instant::now();
+                while started.elapsed() < least {}
+                pending::<()>().await
+            }));
             yield_now().await;
             yield_now().await;
         });

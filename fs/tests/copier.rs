@@ -11,7 +11,7 @@ use annulet_fs::copy::Copier;
 use annulet_runtime::time::timeout;
 use annulet_runtime::{Builder, Choice, yield_now};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_copy_that_is_given_up_goes_on() -> io::Result<()> {

@@ -24,7 +24,7 @@ use crate::{PATIENCE, alone, once, settle};
 fn a_forgotten_operation_keeps_its_buffer_and_lets_its_runtime_end() {
     let _alone = alone();
     for_each_builder(|kind, builder| {
-        let grace = Duration::from_secs(5);
+        let grace = Duration::from_secs(60);
         let runtime = builder.shutdown_grace(grace).build().expect("a runtime");
         let mut peers = Vec::new();
         runtime.block_on(async {

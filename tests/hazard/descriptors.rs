@@ -16,8 +16,9 @@ use annulet::time::{sleep, timeout};
 
 use crate::support::drivers::for_each_builder;
 use crate::support::fds::open_fds;
+use crate::support::fds_back::fds_are_back_to;
 use crate::support::streams::connected;
-use crate::{PATIENCE, alone, fds_are_back_to, once, settle};
+use crate::{PATIENCE, alone, once, settle};
 
 /// Receives given up on one connection whose number the next one gets.
 const CYCLES: u32 = 600;
@@ -84,7 +85,7 @@ fn a_descriptor_used_again_gets_no_byte_of_its_predecessor() {
         );
         assert_eq!(runtime.driver_stats().stale, 0);
         drop(runtime);
-        fds_are_back_to(before);
+        fds_are_back_to(before, &kind.to_string());
     });
 }
 
@@ -125,7 +126,7 @@ fn connections_that_nobody_took_are_closed_with_their_listener() {
             }
         });
         drop(runtime);
-        fds_are_back_to(before);
+        fds_are_back_to(before, &kind.to_string());
     });
 }
 
@@ -188,7 +189,7 @@ fn the_port_of_a_runtime_that_is_gone_is_free_at_once() {
                 address
             });
         }
-        fds_are_back_to(before);
+        fds_are_back_to(before, &kind.to_string());
     });
 }
 
@@ -200,7 +201,7 @@ fn make_fifo(path: &Path) {
 #[test]
 fn a_file_opened_for_nobody_is_closed() {
     let _alone = alone();
-    for_each_builder(|_kind, builder| {
+    for_each_builder(|kind, builder| {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("fifo");
         make_fifo(&path);
@@ -226,14 +227,14 @@ fn a_file_opened_for_nobody_is_closed() {
             }
         });
         drop(writer);
-        fds_are_back_to(before);
+        fds_are_back_to(before, &kind.to_string());
     });
 }
 
 #[test]
 fn what_outlives_its_runtime_closes_its_descriptors_when_dropped() {
     let _alone = alone();
-    for_each_builder(|_kind, builder| {
+    for_each_builder(|kind, builder| {
         drop(builder.clone().build().expect("a runtime"));
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
@@ -253,6 +254,6 @@ fn what_outlives_its_runtime_closes_its_descriptors_when_dropped() {
         });
         drop(runtime);
         drop(outliving);
-        fds_are_back_to(before);
+        fds_are_back_to(before, &kind.to_string());
     });
 }

@@ -9,7 +9,7 @@ use super::variants::variants;
 
 /// How long a test may take on one driver that does not wait for us, on a machine that does much
 /// else.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs `test` on every variant of the drivers, and ends it where it hangs.
 pub(crate) fn on_each_variant(test: impl AsyncFn()) {

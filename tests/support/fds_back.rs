@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::fds::open_fds;
 
 /// How long a close may take on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until the process has no more descriptors open than before.
 #[track_caller]

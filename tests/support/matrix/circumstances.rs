@@ -13,7 +13,7 @@ use annulet::time::{sleep, timeout};
 use super::rows::{Row, Scene};
 
 /// How long anything may take that does not wait for us.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Column = fn(&'static Row) -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
 

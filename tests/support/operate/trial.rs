@@ -11,7 +11,7 @@ use annulet::time::{sleep, timeout};
 use crate::support::random::Random;
 
 /// How long an operation that has been nudged may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the operation ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
