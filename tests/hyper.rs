@@ -249,9 +249,13 @@ fn every_shard_serves_the_same_port() {
         .start()
         .expect("two shards");
     let (tell, told) = std::sync::mpsc::channel();
-    let probe = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
-    let address = probe.local_addr().expect("bound");
-    drop(probe);
+    // Keeps the port, and does not listen.
+    let kept =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    kept.set_reuse_port(true).expect("set");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    kept.bind(&any.into()).expect("bound");
+    let address = kept.local_addr().expect("bound").as_socket().expect("IPv4");
     let serving = shards.run(move || async move {
         for index in 0..annulet::shards() {
             let tell = tell.clone();

@@ -236,13 +236,23 @@ fn message(entry: &Fields) -> (libc::msghdr, Vec<libc::iovec>) {
     let header = ptr::with_exposed_provenance::<libc::msghdr>(header);
     // SAFETY: the header is in place (Invariant 2).
     let header = unsafe { header.read() };
-    let list = (0..header.msg_iovlen).map(|place| {
+    let (count, _) = lengths(&header);
+    let list = (0..count).map(|place| {
         let range = header.msg_iov.wrapping_add(place);
         // SAFETY: the list is in place and as long as the header says (Invariant 2).
         unsafe { range.read() }
     });
     let list = list.collect();
     (header, list)
+}
+
+/// How many ranges a header's list has, and the bytes of its control data.
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the fields' types differ, and are never wider"
+)]
+fn lengths(header: &libc::msghdr) -> (usize, usize) {
+    (header.msg_iovlen as usize, header.msg_controllen as usize)
 }
 
 fn range_at<T>(start: *const T, len: usize, written: bool) -> Range {
@@ -258,7 +268,7 @@ fn range_at<T>(start: *const T, len: usize, written: bool) -> Range {
 fn ranges_of(entry: &Fields, received: bool) -> Vec<Range> {
     let (header, list) = message(entry);
     let name = range_at(header.msg_name, header.msg_namelen as usize, received);
-    let control = range_at(header.msg_control, header.msg_controllen, received);
+    let control = range_at(header.msg_control, lengths(&header).1, received);
     let own = Range {
         start: usize::try_from(entry.address).expect("an address"),
         len: size_of::<libc::msghdr>(),
@@ -282,7 +292,7 @@ fn read_message(entry: &Fields) -> (Request, Vec<Range>) {
     let room = Room {
         bytes: list.iter().map(|part| part.iov_len).sum(),
         name: header.msg_namelen as usize,
-        control: header.msg_controllen,
+        control: lengths(&header).1,
     };
     if entry.opcode == opcode::SendMsg::CODE {
         let parts = list.len();
