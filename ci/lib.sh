@@ -12,6 +12,9 @@ CACHE=${ANNULET_CI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/annulet-ci}
 CHECK=${0##*/}
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 cd "$ROOT"
+# Some tests hold the two ends of a thousand connections.
+[ "$(ulimit -Sn)" = unlimited ] || [ "$(ulimit -Sn)" -ge 20000 ] ||
+    ulimit -Sn 20000 2>/dev/null || ulimit -Sn "$(ulimit -Hn)"
 
 # skip REASON: end this check without a verdict.
 skip() {

@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as St
 use std::pin::{Pin, pin};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,13 @@ use support::drivers::for_each_builder;
 use support::variants::variants;
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+/// Held while a child is started, which has a copy of every descriptor until it is another program,
+/// and by tests that look whether a socket is closed.
+fn no_child_begins() -> MutexGuard<'static, ()> {
+    static CHILDREN: Mutex<()> = Mutex::new(());
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Polls a future once.
 async fn once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
@@ -84,7 +92,10 @@ fn limited(name: &str, kind: DriverKind) -> (Child, BufReader<std::process::Chil
         )
         .env("ANNULET_DRIVER", kind.to_string())
         .stdout(Stdio::piped());
-    let mut server = limited.spawn().expect("it starts");
+    let mut server = {
+        let _alone = no_child_begins();
+        limited.spawn().expect("it starts")
+    };
     let mut said = BufReader::new(server.stdout.take().expect("piped"));
     let mut line = String::new();
     let port = loop {
@@ -202,6 +213,7 @@ fn a_closed_source_of_the_shard_lets_a_resting_accept_go_on() {
     if child::part().is_none() {
         for_each_builder(|kind, _| {
             let mut again = child::command(NAME, "alone");
+            let _alone = no_child_begins();
             let output = again.env("ANNULET_DRIVER", kind.to_string()).output();
             let output = output.expect("it starts");
             assert!(output.status.success(), "{kind}: {output:?}");
@@ -286,6 +298,7 @@ fn an_error_of_the_listener_is_told_and_asking_on_costs_little() {
 #[test]
 fn a_dropped_listener_lets_nobody_in_from_that_moment_on() {
     for variant in variants() {
+        let _alone = no_child_begins();
         let name = &variant.name;
         let runtime = variant.builder().build().expect("a runtime");
         runtime.block_on(async {
@@ -306,6 +319,7 @@ fn a_dropped_listener_lets_nobody_in_from_that_moment_on() {
 #[test]
 fn closing_a_listener_gives_the_connections_that_nobody_took() {
     for variant in variants() {
+        let _alone = no_child_begins();
         let name = &variant.name;
         let runtime = variant.builder().build().expect("a runtime");
         runtime.block_on(async {
@@ -334,6 +348,7 @@ fn closing_a_listener_gives_the_connections_that_nobody_took() {
 #[test]
 fn a_close_that_is_dropped_is_a_drop() {
     for_each_builder(|kind, builder| {
+        let _alone = no_child_begins();
         let runtime = builder.build().expect("a runtime");
         runtime.block_on(async {
             let listener = TcpListener::bind(LOOPBACK).await.expect("bound");
