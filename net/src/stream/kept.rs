@@ -18,9 +18,8 @@ pub(super) struct Kept {
     any: Cell<bool>,
     /// A lease that was taken in part.
     begun: Cell<Option<Lease>>,
-    /// Made by the first owned read.
+    /// Made by the first owned read, or for what came along with the stream.
     spill: OnceCell<Rc<Spill>>,
-    failure: Cell<Option<io::Error>>,
     ended: Cell<bool>,
 }
 
@@ -61,9 +60,9 @@ impl Kept {
                 let lease = driver.lease(|space| spill.take(space));
                 return Poll::Ready(Some(Ok(Some(lease))));
             }
-        }
-        if let Some(failure) = self.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
+            if let Some(failure) = spill.take_failure() {
+                return Poll::Ready(Some(Err(failure)));
+            }
         }
         if self.ended.get() {
             return Poll::Ready(Some(Ok(None)));
@@ -75,16 +74,19 @@ impl Kept {
 
     /// Whether there is any of it, or an owned read is under way that may leave some.
     pub(super) fn is_any(&self) -> bool {
-        self.any.get()
-            && (holds(&self.begun)
-                || self.has_spilled()
-                || holds(&self.failure)
-                || self.has_ended())
+        self.any.get() && (self.has_begun() || self.has_spilled() || self.has_ended())
+    }
+
+    fn has_begun(&self) -> bool {
+        let begun = self.begun.take();
+        let has = begun.is_some();
+        self.begun.set(begun);
+        has
     }
 
     fn has_spilled(&self) -> bool {
         let spill = self.spill.get();
-        spill.is_some_and(|spill| spill.is_busy() || !spill.is_empty())
+        spill.is_some_and(|spill| spill.is_busy() || !spill.is_empty() || spill.has_failed())
     }
 
     /// Whether the end of the stream was received.
@@ -127,27 +129,19 @@ impl Kept {
             })
             .await;
             unread.bytes.extend(spill.take_all());
+            unread.error = spill.take_failure();
         }
-        unread.error = self.failure.take();
         unread.ended = self.ended.get();
         unread
     }
 
     /// Keeps what another had.
     pub(super) fn put(&self, unread: Unread) {
-        if !unread.bytes.is_empty() {
+        if !unread.bytes.is_empty() || unread.error.is_some() {
             self.spill
-                .get_or_init(|| Rc::new(Spill::from(unread.bytes)));
+                .get_or_init(|| Rc::new(Spill::brought(unread.bytes, unread.error)));
         }
-        self.failure.set(unread.error);
         self.ended.set(unread.ended);
         self.any.set(true);
     }
-}
-
-fn holds<T>(place: &Cell<Option<T>>) -> bool {
-    let held = place.take();
-    let holds = held.is_some();
-    place.set(held);
-    holds
 }

@@ -20,6 +20,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::rc::Rc;
@@ -44,11 +45,22 @@ pub fn lacks_buffers(error: &io::Error) -> bool {
 }
 
 /// Bytes of a stream that were received for nobody, and whether more may come.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Spill {
     bytes: RefCell<VecDeque<u8>>,
+    /// What came after the bytes that a stream had when it came here.
+    failure: Cell<Option<io::Error>>,
     in_flight: Cell<u32>,
     waiting: Wakers,
+}
+
+impl fmt::Debug for Spill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spill")
+            .field("bytes", &self.bytes.borrow().len())
+            .field("in_flight", &self.in_flight.get())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Spill {
@@ -82,6 +94,21 @@ impl Spill {
         self.bytes.take().into()
     }
 
+    /// Whether an error comes after the bytes.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let failure = self.failure.take();
+        let has = failure.is_some();
+        self.failure.set(failure);
+        has
+    }
+
+    /// Takes the error that comes after the bytes.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
     /// Wakes `waker` when the receive in flight has answered.
     pub fn wait(&self, waker: &Waker) {
         self.waiting.add(waker);
@@ -100,11 +127,13 @@ impl Spill {
     }
 }
 
-/// Bytes that a stream had when it came here.
-impl From<Vec<u8>> for Spill {
-    fn from(bytes: Vec<u8>) -> Self {
+impl Spill {
+    /// What a stream had when it came here.
+    #[must_use]
+    pub fn brought(bytes: Vec<u8>, failure: Option<io::Error>) -> Self {
         Self {
             bytes: RefCell::new(bytes.into()),
+            failure: Cell::new(failure),
             ..Self::default()
         }
     }
