@@ -92,7 +92,7 @@ impl TcpListener {
     /// ```
     /// use annulet_net::TcpListener;
     ///
-    /// # annulet_runtime::Runtime::new()?.block_on(async {
+    /// # annulet_runtime::Builder::new().build()?.block_on(async {
     /// // In earnest, each on a shard of its own.
     /// let first = TcpListener::bind_shared("127.0.0.1:0".parse().expect("an address"))?;
     /// let second = TcpListener::bind_shared(first.local_addr()?)?;
