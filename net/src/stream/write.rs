@@ -109,13 +109,14 @@ impl<B: IoBuf> Sending for Bytes<B> {
     #[inline]
     fn new(stream: &ByteStream, buf: B, from: usize, whole: bool) -> Self {
         let left = buf.bytes_init() - from;
+        if whole && left >= stream.sender.zero_copy_from.get() {
+            let send = Self::send(stream, buf, from, whole);
+            return Self::in_place(stream, send, from);
+        }
         if stream.sender.attempts {
             return Self::Attempted(Some(buf), from, whole);
         }
         let send = Self::send(stream, buf, from, whole);
-        if whole && left >= stream.sender.zero_copy_from.get() {
-            return Self::in_place(stream, send, from);
-        }
         Self::copied(stream, send)
     }
 
