@@ -14,13 +14,14 @@ use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream as StdStream};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use annulet::net::{TcpStream, UdpSocket, UnixStream, copy_bidirectional};
 use annulet::time::sleep;
-use annulet::{AsyncFd, spawn, spawn_blocking, yield_now};
+use annulet::{AsyncFd, Context, spawn, spawn_blocking, yield_now};
 use socket2::SockRef;
 use support::each::on_each_variant;
 use support::streams::connected;
@@ -38,7 +39,7 @@ fn streams() -> (StdStream, TcpStream) {
 
 /// Polls once, and leaves it at that.
 fn look<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+    match pin!(future).poll(&mut TaskContext::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
     }
@@ -217,6 +218,23 @@ fn a_datagram_socket_with_room_says_so_as_often_as_it_is_asked() {
             let ready = poll_fn(|cx| socket.poll_send_ready(cx));
             ready.await.expect("it has room");
         }
+    });
+}
+
+#[test]
+fn a_write_without_room_tries_once_and_then_waits() {
+    on_each_variant(async || {
+        let (peer, near) = StdUnixStream::pair().expect("a pair");
+        near.set_nonblocking(true).expect("set");
+        for size in [1 << 16, 1] {
+            while (&near).write(&[0; 1 << 16][..size]).is_ok() {}
+        }
+        let stream = UnixStream::from_std(near).expect("taken over");
+        let driver = Context::current().driver().clone();
+        let before = driver.stats().attempts;
+        assert!(look(stream.write_all(b"!")).is_none());
+        assert!(driver.stats().attempts - before <= 1);
+        drop(peer);
     });
 }
 

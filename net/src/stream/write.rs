@@ -129,15 +129,19 @@ impl<B: IoBuf> Sending for Bytes<B> {
     fn poll(&mut self, stream: &ByteStream, cx: &mut Context<'_>) -> Poll<BufResult<usize, B>> {
         loop {
             match self {
-                Self::Attempted(buf, from, whole) => {
-                    let sent = ready!(stream.poll_attempt(buf.as_ref(), *from, cx));
-                    let Some(buf) = buf.take() else {
+                Self::Attempted(place, from, whole) => {
+                    let Some(buf) = place.take() else {
                         unreachable!("polled after it completed");
+                    };
+                    let bytes = &buf.as_init()[*from..];
+                    let Poll::Ready(sent) = stream.poll_attempt(bytes, cx) else {
+                        *place = Some(buf);
+                        return Poll::Pending;
                     };
                     match sent {
                         Ok(sent) => return Poll::Ready(Ok((sent, buf))),
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            let send = Self::send(stream, buf, *from, *whole);
+                            let send = Self::send(stream, buf, *from, *whole).blocked();
                             *self = Self::copied(stream, send);
                         }
                         Err(error) => return Poll::Ready(Err(BufError::new(error, buf, 0))),
@@ -385,19 +389,11 @@ impl ByteStream {
         WriteAll::<Parts<V>>(Write::new(self, bufs, true))
     }
 
-    /// Tries to send what follows byte `from`.
+    /// Tries to send.
     #[inline]
-    fn poll_attempt<B: IoBuf>(
-        &self,
-        buf: Option<&B>,
-        from: usize,
-        cx: &Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let bytes = buf.map_or(&[][..], |buf| &buf.as_init()[from..]);
-        let driver = self.socket.driver();
-        self.sender
-            .direct
-            .poll_copy(driver, cx, || send_now(&self.socket, bytes))
+    fn poll_attempt(&self, bytes: &[u8], cx: &Context<'_>) -> Poll<io::Result<usize>> {
+        let send = || send_now(&self.socket, bytes);
+        self.sender.direct.poll_copy(self.socket.driver(), cx, send)
     }
 
     /// Tries to send, and waits for room by `wait` where there is none.

@@ -27,6 +27,8 @@ pub struct Send<B> {
     buf: B,
     from: usize,
     all: bool,
+    /// There was no room when somebody last looked: waits before it tries.
+    blocked: bool,
     queue: Option<Rc<SendQueue>>,
 }
 
@@ -48,6 +50,7 @@ impl<B: IoBuf> Send<B> {
             buf,
             from,
             all: false,
+            blocked: false,
             queue: None,
         }
     }
@@ -62,6 +65,14 @@ impl<B: IoBuf> Send<B> {
         let mut send = Self::new(socket, buf, from);
         send.all = true;
         send
+    }
+
+    /// After an attempt that has just found no room: where the shard itself sends, this waits before
+    /// it tries.
+    #[must_use]
+    pub fn blocked(mut self) -> Self {
+        self.blocked = true;
+        self
     }
 
     /// As a part of what has the turn in `queue`, which gets the turn back if this is dropped.
@@ -126,6 +137,10 @@ unsafe impl<B: IoBuf> OpCode for Send<B> {
             .flags(flags)
             .build()
             .into()
+    }
+
+    fn waits_first(&mut self) -> Option<Interest> {
+        std::mem::take(&mut self.blocked).then_some(Interest::Writable)
     }
 
     fn attempt(&mut self) -> Attempt {
