@@ -15,15 +15,14 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf, IoBufMut, IoBufMutExt, IoBufs, Place};
 use annulet_runtime::op::{
-    Attach, Datagram, Direct, Meta, Multi, Op, Readiness, Ready, RecvMsg, RecvMsgMulti, SendMsg,
-    Shared, Strays, is_cancelled, is_ready, lacks_buffers, looks, recv_msg_now, send_msg_now,
+    Attach, Datagram, Direct, Meta, Multi, Op, Readiness, RecvMsg, RecvMsgMulti, SendMsg, Shared,
+    Strays, is_cancelled, is_ready, lacks_buffers, looks, recv_msg_now, send_msg_now,
 };
 use annulet_runtime::{Code, Driver, Interest};
 use socket2::Socket;
@@ -58,9 +57,9 @@ pub(crate) struct MessageSocket {
     pub(crate) coalesced: Cell<bool>,
     turns: Turns,
     /// Waits of the poll functions.
-    readable: RefCell<Option<Op<Ready>>>,
+    readable: RefCell<Readiness>,
     direct: Direct,
-    writable: RefCell<Option<Op<Ready>>>,
+    writable: RefCell<Readiness>,
 }
 
 impl MessageSocket {
@@ -321,45 +320,34 @@ impl MessageSocket {
     /// Waits until there may be room for another message.
     pub(crate) fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut writable = self.writable.borrow_mut();
-        let wait = match &mut *writable {
-            Some(wait) => wait,
-            None if !looks(self.socket.driver()) && is_ready(&self.socket, Interest::Writable) => {
-                return Poll::Ready(Ok(()));
-            }
-            none => none.insert(self.wait_for(Interest::Writable)?),
-        };
-        let waited = ready!(Pin::new(wait).poll(cx));
-        *writable = None;
-        Poll::Ready(waited)
+        let is_found =
+            || !looks(self.socket.driver()) && is_ready(&self.socket, Interest::Writable);
+        if !writable.is_waiting() && is_found() {
+            return Poll::Ready(Ok(()));
+        }
+        writable.poll(&self.socket, Interest::Writable, cx)
     }
 
     /// Tries, and waits for readiness where that would block.
     fn poll_ready<T>(
         &self,
-        place: &RefCell<Option<Op<Ready>>>,
+        place: &RefCell<Readiness>,
         interest: Interest,
         cx: &mut Context<'_>,
         mut attempt: impl FnMut() -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        let mut place = place.borrow_mut();
+        let mut wait = place.borrow_mut();
         loop {
-            if let Some(wait) = place.as_mut() {
-                let waited = ready!(Pin::new(wait).poll(cx));
-                *place = None;
-                waited?;
+            if wait.is_waiting() {
+                ready!(wait.poll(&self.socket, interest, cx))?;
             }
             match ready!(self.direct.poll(self.socket.driver(), cx, &mut attempt)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    *place = Some(self.wait_for(interest)?);
+                    ready!(wait.poll(&self.socket, interest, cx))?;
                 }
                 other => return Poll::Ready(other),
             }
         }
-    }
-
-    fn wait_for(&self, interest: Interest) -> io::Result<Op<Ready>> {
-        let ready = Ready::new(&self.socket, interest).ok_or(io::ErrorKind::Unsupported)?;
-        Ok(Op::new(self.socket.driver(), ready))
     }
 
     /// Sends one message from one buffer.
