@@ -226,6 +226,22 @@ fn files_the_null_device_and_a_closed_input_are_read_to_their_end() {
 
 const MUCH: usize = 1 << 20;
 
+/// A child whose output nobody reads before it says `mark` among its errors; and then all of it.
+fn output_held_up(program: &mut Command, mark: &str) -> (Ended, Vec<u8>) {
+    let program = program
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = Ended(program.spawn().expect("a child"));
+    let mut errors = BufReader::new(child.0.stderr.take().expect("piped")).lines();
+    assert!(errors.any(|line| line.is_ok_and(|line| line == mark)));
+    let mut said = Vec::new();
+    after_mark(child.0.stdout.take().expect("piped"))
+        .read_to_end(&mut said)
+        .expect("all");
+    (child, said)
+}
+
 async fn say_much() -> io::Result<()> {
     let writing = annulet::spawn(async { stdout().write_all(vec![b'.'; MUCH]).await });
     timers_fire().await;
@@ -243,17 +259,7 @@ fn an_output_that_nobody_reads_holds_up_its_writer_and_not_the_shard() {
     }
     for_each_name(|driver| {
         let mut program = program(NAME, "much", driver);
-        let program = program
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut much = Ended(program.spawn().expect("a child"));
-        let mut errors = BufReader::new(much.0.stderr.take().expect("piped")).lines();
-        assert!(errors.any(|line| line.is_ok_and(|line| line == "alive")));
-        let mut said = Vec::new();
-        after_mark(much.0.stdout.take().expect("piped"))
-            .read_to_end(&mut said)
-            .expect("all");
+        let (mut much, said) = output_held_up(&mut program, "alive");
         assert_eq!(said.len(), MUCH);
         assert!(much.0.wait().expect("its end").success());
     });
@@ -280,17 +286,7 @@ fn of_a_dropped_write_a_prefix_is_written_and_then_what_is_next() {
     }
     for_each_name(|driver| {
         let mut program = program(NAME, "dropped", driver);
-        let program = program
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = Ended(program.spawn().expect("a child"));
-        let mut errors = BufReader::new(child.0.stderr.take().expect("piped")).lines();
-        assert!(errors.any(|line| line.is_ok_and(|line| line == "gone")));
-        let mut said = Vec::new();
-        after_mark(child.0.stdout.take().expect("piped"))
-            .read_to_end(&mut said)
-            .expect("all");
+        let (mut child, said) = output_held_up(&mut program, "gone");
         let prefix = said.strip_suffix(b"the end").expect("nothing behind it");
         assert!(!prefix.is_empty() && prefix.len() <= MUCH, "{driver}");
         assert!(prefix.iter().all(|byte| *byte == b'.'), "nothing between");

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
+use annulet::buf::BufError;
 use annulet::fs::File;
 use annulet::net::{TcpStream, ZeroCopy, copy_bidirectional, send_file};
 
@@ -58,12 +59,15 @@ pub(super) fn send() -> io::Result<Scene> {
 }
 
 /// Writes to one that sends no more, and has the buffer back.
-fn write_fails((peer, stream): (StdStream, TcpStream)) -> io::Result<Failure> {
+fn write_fails(
+    write: impl AsyncFnOnce(&TcpStream, Vec<u8>) -> Result<(), BufError<Vec<u8>>> + 'static,
+    (peer, stream): (StdStream, TcpStream),
+) -> io::Result<Failure> {
     failure(libc::EPIPE, async move {
-        let failed = stream.write(b"gone".to_vec()).await;
+        let failed = write(&stream, b"gone".to_vec()).await;
         drop(peer);
         match failed {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(failure) => {
                 assert_eq!(failure.buf, b"gone");
                 Err(failure.error)
@@ -73,7 +77,10 @@ fn write_fails((peer, stream): (StdStream, TcpStream)) -> io::Result<Failure> {
 }
 
 pub(super) fn send_fails() -> io::Result<Failure> {
-    write_fails(shut()?)
+    write_fails(
+        async |stream, buf| stream.write(buf).await.map(drop),
+        shut()?,
+    )
 }
 
 pub(super) fn vectored() -> io::Result<Scene> {
@@ -122,7 +129,8 @@ pub(super) fn zero_copy() -> io::Result<Scene> {
 pub(super) fn zero_copy_fails() -> io::Result<Failure> {
     let (peer, stream) = shut()?;
     stream.set_zero_copy(ZeroCopy::From(1));
-    write_fails((peer, stream))
+    let write = async |stream: &TcpStream, buf| stream.write_all(buf).await.map(drop);
+    write_fails(write, (peer, stream))
 }
 
 /// A local socket copies whatever is asked for.
@@ -132,7 +140,7 @@ pub(super) fn no_zero_copy() -> io::Result<Scene> {
     let operate = move || {
         let stream = Rc::clone(&stream);
         async move {
-            stream.write(b"!").await?;
+            stream.write_all(b"!").await?;
             Ok(())
         }
     };
