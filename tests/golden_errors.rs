@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod refusing_stream;
     pub(crate) mod socket_variants;
     pub(crate) mod streams;
     pub(crate) mod variants;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use annulet::net::{TcpListener, TcpStream, ZeroCopy, send_file};
 use annulet::time::timeout;
 use socket2::{Domain, SockRef, Socket, Type};
+use support::refusing_stream::refusing_stream;
 use support::socket_variants::socket_variants;
 use support::streams::connected;
 
@@ -292,10 +294,6 @@ const CIRCUMSTANCES: &[Circumstance] = &[
     },
 ];
 
-fn nobody_listens() -> io::Result<SocketAddr> {
-    StdListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
-}
-
 /// An address for documentation: no machine has it.
 fn not_ours() -> SocketAddr {
     (Ipv4Addr::new(192, 0, 2, 1), 0).into()
@@ -306,7 +304,10 @@ type Begin = fn() -> Answer<'static>;
 /// How connections and listeners begin, or do not.
 const BEGINNINGS: &[(&str, Begin)] = &[
     ("connect, nobody listens", || {
-        Box::pin(async { beginning(TcpStream::connect(nobody_listens()?).await) })
+        Box::pin(async {
+            let (_bound, address) = refusing_stream()?;
+            beginning(TcpStream::connect(address).await)
+        })
     }),
     ("connect, to a group", || {
         let group = SocketAddr::from((Ipv4Addr::new(224, 0, 0, 1), 80));

@@ -23,6 +23,7 @@ mod support {
     pub(crate) mod fds_back;
     pub(crate) mod network;
     pub(crate) mod random;
+    pub(crate) mod refusing_stream;
     pub(crate) mod seccomp;
     pub(crate) mod sigpipe;
     pub(crate) mod streams;

@@ -10,6 +10,8 @@ mod support {
     pub(crate) mod fds;
     pub(crate) mod fds_back;
     pub(crate) mod matrix;
+    pub(crate) mod refusing_datagram;
+    pub(crate) mod refusing_stream;
     pub(crate) mod streams;
     pub(crate) mod variants;
     pub(crate) mod watchdog;

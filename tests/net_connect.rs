@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod refusing_stream;
     pub(crate) mod variants;
 }
 
@@ -18,6 +19,7 @@ use annulet::Context;
 use annulet::net::{ConnectError, Connector, TcpListener, TcpStream};
 use annulet::time::{sleep, timeout};
 use socket2::{Domain, Socket, Type};
+use support::refusing_stream::refusing_stream;
 use support::variants::variants;
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -34,13 +36,8 @@ fn socket() -> Socket {
     Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")
 }
 
-/// An address that refuses, for as long as the socket is kept.
 fn refusing() -> (Socket, SocketAddr) {
-    let bound = socket();
-    let any = SocketAddr::from(LOOPBACK);
-    bound.bind(&any.into()).expect("bound");
-    let address = bound.local_addr().expect("bound");
-    (bound, address.as_socket().expect("an internet address"))
+    refusing_stream().expect("bound")
 }
 
 /// An address that is silent, for as long as the sockets are kept: its queue is full.

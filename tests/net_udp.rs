@@ -4,6 +4,7 @@
 
 mod support {
     pub(crate) mod random;
+    pub(crate) mod refusing_datagram;
     pub(crate) mod variants;
 }
 
@@ -19,6 +20,7 @@ use annulet::net::{Transmit, UdpSocket};
 use annulet::time::{sleep, timeout};
 use annulet::{for_each_driver, spawn, yield_now};
 use support::random::{Random, seed};
+use support::refusing_datagram::refusing_datagram;
 use support::variants::variants;
 
 const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -179,9 +181,7 @@ fn a_peeked_datagram_stays() {
 #[test]
 fn a_refusal_is_told_once_and_the_socket_receives_on() {
     on_every_variant(async |name| {
-        let (far, far_address) = bound().await;
-        drop(far);
-        sleep(Duration::from_millis(1)).await;
+        let (far, far_address) = refusing_datagram().expect("bound");
         let (near, near_address) = bound().await;
         near.connect(far_address).await.expect("connected");
         for way in 0..3 {
@@ -208,6 +208,7 @@ fn a_refusal_is_told_once_and_the_socket_receives_on() {
                 "{name}, way {way}"
             );
         }
+        drop(far);
         let far = StdSocket::bind(far_address).expect("free again");
         far.send_to(b"here", near_address).expect("sent");
         assert_eq!(&*near.recv().await.expect("received"), b"here", "{name}");
@@ -217,9 +218,7 @@ fn a_refusal_is_told_once_and_the_socket_receives_on() {
 #[test]
 fn a_refusal_that_a_dropped_receive_was_told_is_told_to_the_next() {
     on_every_variant(async |name| {
-        let (far, far_address) = bound().await;
-        drop(far);
-        sleep(Duration::from_millis(1)).await;
+        let (_far, far_address) = refusing_datagram().expect("bound");
         let (near, _) = bound().await;
         near.connect(far_address).await.expect("connected");
         {

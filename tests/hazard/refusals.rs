@@ -16,6 +16,7 @@ use futures_util::AsyncWriteExt;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::support::child;
+use crate::support::refusing_stream::refusing_stream;
 use crate::support::sigpipe;
 use crate::support::streams::connected;
 use crate::{alone, on_each_driver};
@@ -28,11 +29,6 @@ struct Refusal {
     kind: ErrorKind,
     std: fn() -> io::Result<()>,
     ours: fn() -> Answer,
-}
-
-fn nobody_listens() -> SocketAddr {
-    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
-    listener.local_addr().expect("bound")
 }
 
 /// Nobody connects to a group.
@@ -119,7 +115,8 @@ fn connect_again(stream: StdStream) -> Answer {
         let driver = context.driver();
         stream.set_nonblocking(driver.wants_nonblocking())?;
         let socket = Shared::new(driver, Socket::from(stream));
-        let peer = SockAddr::from(nobody_listens());
+        let (_bound, peer) = refusing_stream()?;
+        let peer = SockAddr::from(peer);
         Op::new(driver, Connect::new(&socket, peer)).await
     })
 }
@@ -224,8 +221,16 @@ const BEGINNINGS: &[Refusal] = &[
     refusal(
         "connect, nobody listens",
         ErrorKind::ConnectionRefused,
-        || StdStream::connect(nobody_listens()).map(drop),
-        || Box::pin(async { TcpStream::connect(nobody_listens()).await.map(drop) }),
+        || {
+            let (_bound, peer) = refusing_stream()?;
+            StdStream::connect(peer).map(drop)
+        },
+        || {
+            Box::pin(async {
+                let (_bound, peer) = refusing_stream()?;
+                TcpStream::connect(peer).await.map(drop)
+            })
+        },
     ),
     refusal(
         "connect, to a group",
@@ -238,8 +243,8 @@ const BEGINNINGS: &[Refusal] = &[
         // `EISCONN`, for which there is no kind: the number below tells.
         ErrorKind::Other,
         || {
-            let socket = Socket::from(connected_alone());
-            socket.connect(&SockAddr::from(nobody_listens()))
+            let (_bound, peer) = refusing_stream()?;
+            Socket::from(connected_alone()).connect(&peer.into())
         },
         || connect_again(connected_alone()),
     ),

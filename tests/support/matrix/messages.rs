@@ -1,13 +1,14 @@
 //! Rows of the operations on messages: UDP and local sockets.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket as StdSocket};
+use std::net::{Ipv4Addr, UdpSocket as StdSocket};
 use std::os::unix::net::UnixDatagram as StdDatagram;
 use std::rc::Rc;
 
 use annulet::net::{UdpSocket, UnixDatagram, UnixSeqpacket};
 
 use super::rows::{Failure, Scene, failure, scene};
+use crate::support::refusing_datagram::refusing_datagram;
 
 /// One end of a pair, and a sender to it.
 fn udp() -> io::Result<(Rc<UdpSocket>, impl FnOnce() -> StdSocket)> {
@@ -21,11 +22,11 @@ fn udp() -> io::Result<(Rc<UdpSocket>, impl FnOnce() -> StdSocket)> {
     Ok((Rc::new(UdpSocket::from_std(far)?), release))
 }
 
-/// A connected socket that has sent to nobody, and is told so by what comes next.
+/// A connected socket whose peer refused what it sent, and is told so by what comes next.
 fn refused() -> io::Result<UdpSocket> {
-    let nobody: SocketAddr = StdSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let (_refusing, address) = refusing_datagram()?;
     let socket = StdSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    socket.connect(nobody)?;
+    socket.connect(address)?;
     socket.send(b"anybody?")?;
     UdpSocket::from_std(socket)
 }

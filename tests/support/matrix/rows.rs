@@ -24,6 +24,7 @@ use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
 use super::{messages, sends};
+use crate::support::refusing_stream::refusing_stream;
 use crate::support::streams::connected;
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = io::Result<()>>>>;
@@ -238,8 +239,9 @@ fn connect() -> io::Result<Scene> {
 }
 
 fn connect_fails() -> io::Result<Failure> {
-    let address = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let (refusing, address) = refusing_stream()?;
     failure(libc::ECONNREFUSED, async move {
+        let _bound = refusing;
         TcpStream::connect(address).await.map(drop)
     })
 }
