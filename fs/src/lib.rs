@@ -9,8 +9,14 @@
 #[cfg(feature = "cp")]
 pub mod copy;
 mod file;
+mod metadata;
 mod name;
-mod read;
+mod offload;
+mod platform;
 
-pub use file::{File, OpenOptions};
+pub use file::{File, LockKind, OpenOptions};
+#[cfg(target_os = "linux")]
+pub use metadata::{Attributes, DirectAlignment};
+pub use metadata::{FileType, Metadata};
 pub use name::{create_dir_all, metadata, read, read_dir, remove_file, rename, write};
+pub use platform::Advice;

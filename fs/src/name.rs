@@ -3,21 +3,15 @@
 //! A lone metadata call through a ring costs several times the call itself, because the kernel
 //! hands it to a worker of its own; the pool does the same for less.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use annulet_runtime::buf::BufError;
-use annulet_runtime::spawn_blocking;
 
 use crate::file::File;
-
-/// Runs a call on the pool and flattens its errors.
-pub(crate) async fn offload<T: Send + 'static>(
-    call: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    spawn_blocking(call).await.map_err(io::Error::other)?
-}
+use crate::metadata::{Metadata, Stat};
+use crate::offload::offload;
+use crate::platform;
 
 /// The bytes of a file, to its end; also of files that claim to be empty, as under `/proc`.
 ///
@@ -30,20 +24,8 @@ pub(crate) async fn offload<T: Send + 'static>(
 /// Cancel safe: nothing is changed.
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let file = File::open(path).await?;
-    let size = usize::try_from(file.metadata().await?.len()).map_err(io::Error::other)?;
-    // One byte more than it claims, so that the end is seen without growing.
-    let mut bytes = Vec::with_capacity(size + 1);
-    loop {
-        if bytes.len() == bytes.capacity() {
-            bytes.reserve(bytes.capacity().max(4096));
-        }
-        let offset = bytes.len() as u64;
-        let (read, back) = file.read_append_at(bytes, offset).await?;
-        bytes = back;
-        if read == 0 {
-            return Ok(bytes);
-        }
-    }
+    let (_, bytes) = file.read_to_end_at(Vec::new(), 0).await?;
+    Ok(bytes)
 }
 
 /// Writes a file anew with these bytes and gives the buffer back.
@@ -144,6 +126,12 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 ///
 /// Cancel safe: nothing is changed.
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    let path = path.as_ref().to_owned();
-    offload(move || std::fs::metadata(path)).await
+    let path = path.as_ref();
+    if let Some(stat) = platform::stat_cached(path, true) {
+        return Ok(Metadata(stat));
+    }
+    let path = path.to_owned();
+    offload(move || Stat::of_path(&path, true))
+        .await
+        .map(Metadata)
 }

@@ -17,7 +17,7 @@ use annulet_runtime::spawn;
 
 use super::jobs::{Draft, Place};
 use super::{CHUNK_BYTES, CHUNKS, Dir, Failure, Shared, platform};
-use crate::name::offload;
+use crate::offload::offload;
 
 /// Bytes that the kernel copies in one call: short enough to be stopped between two.
 const PIECE_BYTES: u64 = 16 << 20;

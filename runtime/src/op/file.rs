@@ -153,13 +153,14 @@ unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
     }
 }
 
-/// Writes the initialised bytes of a buffer at an offset; may write fewer.
+/// Writes the initialised bytes of a buffer at an offset or the end; may write fewer.
 #[derive(Debug)]
 pub struct WriteAt<B> {
     file: Shared<File>,
     buf: B,
     from: usize,
-    offset: u64,
+    /// Where to; `None` for a file that was opened to append.
+    offset: Option<u64>,
 }
 
 impl<B: IoBuf> WriteAt<B> {
@@ -170,7 +171,18 @@ impl<B: IoBuf> WriteAt<B> {
             file: file.clone(),
             buf,
             from,
-            offset,
+            offset: Some(offset),
+        }
+    }
+
+    /// Writes `buf` from its byte `from` on to the end of `file`, which was opened to append.
+    #[must_use]
+    pub fn append(file: &Shared<File>, buf: B, from: usize) -> Self {
+        Self {
+            file: file.clone(),
+            buf,
+            from,
+            offset: None,
         }
     }
 }
@@ -190,8 +202,9 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
         use std::os::fd::AsRawFd;
         let fd = io_uring::types::Fd(self.file.as_raw_fd());
         let bytes = &self.buf.as_init()[self.from..];
+        // A file that was opened to append does not look at the offset.
         io_uring::opcode::Write::new(fd, bytes.as_ptr(), request_len(bytes.len()))
-            .offset(self.offset)
+            .offset(self.offset.unwrap_or(0))
             .build()
             .into()
     }
@@ -210,7 +223,10 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
             let file = file;
             // SAFETY: see `Lent`; the bytes are initialised and only read.
             let bytes = unsafe { std::slice::from_raw_parts(lent.start.cast_const(), lent.len) };
-            file.run(|file| sys::file::write_at(file, bytes, offset))
+            file.run(|mut file| match offset {
+                Some(offset) => sys::file::write_at(file, bytes, offset),
+                None => io::Write::write(&mut file, bytes),
+            })
         }))
     }
 

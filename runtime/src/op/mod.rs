@@ -60,7 +60,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-pub use crate::sys::{AcceptFault, accept_fault};
+pub use crate::sys::{AcceptFault, accept_fault, close};
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;
 pub use datagram::{Datagram, Strays};

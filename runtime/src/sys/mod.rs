@@ -28,6 +28,10 @@ pub(crate) mod ticks;
 #[cfg_attr(target_os = "linux", path = "affinity_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "affinity_other.rs")]
 pub(crate) mod affinity;
+#[cfg_attr(unix, path = "close_unix.rs")]
+#[cfg_attr(windows, path = "close_windows.rs")]
+mod close;
+pub use close::close;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 #[cfg_attr(unix, path = "fork_unix.rs")]

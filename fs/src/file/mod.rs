@@ -1,0 +1,226 @@
+//! An open file, read and written at offsets.
+//!
+//! - `open`: how it is opened.
+//! - `read`: at an offset, exactly, to the end; `vectored` into and from several buffers.
+//! - `write`: at an offset, all of it, at the end of the file.
+//! - `space`: its length, its blocks and holes, what is durable.
+//! - `attributes`: permissions, times, extended attributes; `lock`: locks.
+//! - `transfer`: from one file to another inside the kernel.
+//!
+//! A read on io_uring first tries the page cache directly while such tries hit and few reads are
+//! under way; a miss costs one system call and turns the tries off until a sample hits again.
+//! What has no operation of its own is a call on the blocking pool, with a duplicate of the
+//! descriptor: the file may be dropped meanwhile.
+
+mod attributes;
+mod lock;
+mod open;
+mod read;
+mod space;
+mod transfer;
+mod write;
+
+use std::cell::Cell;
+use std::io;
+use std::path::Path;
+
+use annulet_runtime::op::Shared;
+use annulet_runtime::{Context, DriverKind, Feature};
+
+use crate::metadata::{Metadata, Stat};
+use crate::offload::offload;
+
+pub use lock::LockKind;
+pub use open::OpenOptions;
+
+/// Reads under way above which the ring's batching is cheaper than a direct try.
+const DIRECT_READS_MAX: u32 = 4;
+/// After a miss, how many reads go by before the cache is tried again.
+const RETRY_AFTER: u32 = 32;
+
+/// A file of this shard. Dropping it closes it once its operations have ended.
+#[derive(Debug)]
+pub struct File {
+    file: Shared<std::fs::File>,
+    cache_works: bool,
+    reads: Cell<u32>,
+    /// Reads left that do not try the cache.
+    cold: Cell<u32>,
+    /// Whether it was opened to append.
+    appends: bool,
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        OpenOptions::new().read(true).open(path).await
+    }
+
+    /// Makes a file, or cuts the one there to nothing, for writing.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the file may be made after the future is dropped.
+    pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)
+            .await
+    }
+
+    /// Takes over an open file.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[must_use]
+    pub fn from_std(file: std::fs::File) -> Self {
+        Self::opened(file, false)
+    }
+
+    fn opened(file: std::fs::File, appends: bool) -> Self {
+        let context = Context::current();
+        let driver = context.driver();
+        let cache_works = driver.kind() == DriverKind::Uring && driver.has(Feature::ReadNowait);
+        Self {
+            file: Shared::new(driver, file),
+            cache_works,
+            reads: Cell::new(0),
+            cold: Cell::new(0),
+            appends,
+        }
+    }
+
+    /// The file itself, once the operations under way on it have ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the file.
+    pub async fn into_std(self) -> std::fs::File {
+        self.file.into_inner().await
+    }
+
+    pub(crate) fn shared(&self) -> &Shared<std::fs::File> {
+        &self.file
+    }
+
+    pub(crate) fn begin_read(&self) {
+        self.reads.set(self.reads.get() + 1);
+    }
+
+    pub(crate) fn end_read(&self) {
+        self.reads.set(self.reads.get() - 1);
+    }
+
+    /// A direct try has found the page missing: the next reads ask the disk at once.
+    pub(crate) fn missed_cache(&self) {
+        self.cold.set(RETRY_AFTER);
+    }
+
+    /// Whether this read tries the cache first.
+    pub(crate) fn tries_cache(&self) -> bool {
+        if !self.cache_works || self.reads.get() >= DIRECT_READS_MAX {
+            return false;
+        }
+        let cold = self.cold.get();
+        self.cold.set(cold.saturating_sub(1));
+        cold == 0
+    }
+
+    /// The file's metadata.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is changed.
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        self.call(|file| Stat::of_file(file)).await.map(Metadata)
+    }
+
+    /// Another handle to the same open file, to be used beside this one, also on other shards by
+    /// its standard form; both have one set of locks.
+    ///
+    /// # Errors
+    ///
+    /// The system's: too many open files.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let file = self.file.try_clone()?;
+        Ok(Self::opened(file, self.appends))
+    }
+
+    /// Makes a call that may wait, on the pool.
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&std::fs::File) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let file = self.file.try_clone()?;
+        offload(move || call(&file)).await
+    }
+
+    /// Closes the file once its operations have ended, and says what that said: some file systems
+    /// tell only here that what was written could not be kept. That it is durable,
+    /// [`sync_all`](Self::sync_all) says.
+    ///
+    /// # Errors
+    ///
+    /// The system's; the file is closed in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it is closed in any case.
+    pub async fn close(self) -> io::Result<()> {
+        let file = self.file.into_inner().await;
+        offload(move || annulet_runtime::op::close(file)).await
+    }
+}
+
+/// To ask for what there is no method for, and to send the file by `send_file`. It may be
+/// duplicated. It must not be closed; what is written by it comes to the file in no order with
+/// what is written here.
+#[cfg(unix)]
+impl std::os::fd::AsFd for File {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// As its [`AsFd`](std::os::fd::AsFd); the number is of use while this lives.
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for File {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+/// As `AsFd` on other systems.
+#[cfg(windows)]
+impl std::os::windows::io::AsHandle for File {
+    fn as_handle(&self) -> std::os::windows::io::BorrowedHandle<'_> {
+        self.file.as_handle()
+    }
+}
+
+/// As its [`AsHandle`](std::os::windows::io::AsHandle); the number is of use while this lives.
+#[cfg(windows)]
+impl std::os::windows::io::AsRawHandle for File {
+    fn as_raw_handle(&self) -> std::os::windows::io::RawHandle {
+        self.file.as_raw_handle()
+    }
+}
