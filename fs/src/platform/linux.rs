@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,50 +18,48 @@ use crate::metadata::Stat;
 /// Whether the kernel cannot look up a path without waiting, or is not allowed to.
 static NO_LOOK_UP: AtomicBool = AtomicBool::new(false);
 
-/// Finds what a path stands for if the kernel knows each step of it by heart (Linux 5.12). `None`
-/// if it does not, so that it would have to wait for a disk.
-fn look_up(path: &Path, follow: bool) -> Option<io::Result<OwnedFd>> {
+/// Opens what the kernel finds without having to wait for a disk (Linux 5.12); `None` if it would
+/// have to. That is also the answer to every failure: errors are told by the usual call.
+fn look_up(path: &Path, flags: OFlags) -> Option<OwnedFd> {
     if NO_LOOK_UP.load(Ordering::Relaxed) {
         return None;
     }
-    let mut flags = OFlags::PATH | OFlags::CLOEXEC;
-    if !follow {
-        flags |= OFlags::NOFOLLOW;
-    }
+    let flags = flags | OFlags::CLOEXEC;
     match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
-        Ok(found) => Some(Ok(found)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::NAMETOOLONG) => {
-            // An answer as good as any, but errors are told with one voice: by the usual call.
-            None
-        }
+        Ok(found) => Some(found),
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
             NO_LOOK_UP.store(true, Ordering::Relaxed);
             None
         }
-        Err(_would_wait) => None,
+        Err(_) => None,
     }
+}
+
+/// What is known by heart of an open file, if a disk of this machine holds it.
+fn known(file: &OwnedFd) -> Option<Stat> {
+    let stat = Stat::of_file_cached(file).ok()?;
+    stat.is_on_a_disk().then_some(stat)
 }
 
 /// What a path stands for, if that is known without waiting.
 pub(crate) fn stat_cached(path: &Path, follow: bool) -> Option<Stat> {
-    let found = look_up(path, follow)?.ok()?;
-    let stat = Stat::of_file_cached(found).ok()?;
-    stat.is_on_a_disk().then_some(stat)
+    let flags = if follow {
+        OFlags::PATH
+    } else {
+        OFlags::PATH | OFlags::NOFOLLOW
+    };
+    known(&look_up(path, flags)?)
 }
 
 /// Opens a regular file for reading, if that needs no waiting.
 pub(crate) fn open_cached(path: &Path) -> Option<File> {
-    let found = look_up(path, true)?.ok()?;
-    let stat = Stat::of_file_cached(&found).ok()?;
-    // Anything else may wait for its other end, or do something just because it is opened.
-    if !stat.is_on_a_disk() || !stat.is_file() {
-        return None;
-    }
-    // By its descriptor, so that it is what was looked at.
-    let again = format!("/proc/self/fd/{}", found.as_raw_fd());
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(again, flags, Mode::empty()).ok()?;
-    Some(opened.into())
+    // Others may wait for their other end, or do something just because they are opened: so look
+    // before, and in case it is another by then, do not wait for it.
+    let is_file = |found: &OwnedFd| known(found).is_some_and(|stat| stat.is_file());
+    look_up(path, OFlags::PATH).filter(is_file)?;
+    let file = look_up(path, OFlags::RDONLY | OFlags::NONBLOCK).filter(is_file)?;
+    rustix::fs::fcntl_setfl(&file, OFlags::empty()).ok()?;
+    Some(file.into())
 }
 
 pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
