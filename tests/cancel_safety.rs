@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 
 mod given_up {
+    mod file_calls;
     mod files;
     mod messages;
     mod polls;

@@ -13,6 +13,7 @@ mod metadata;
 mod name;
 mod offload;
 mod platform;
+mod stream;
 
 pub use file::{File, LockKind, OpenOptions};
 #[cfg(target_os = "linux")]
@@ -20,3 +21,4 @@ pub use metadata::{Attributes, DirectAlignment};
 pub use metadata::{FileType, Metadata};
 pub use name::{create_dir_all, metadata, read, read_dir, remove_file, rename, write};
 pub use platform::Advice;
+pub use stream::{BufReader, BufWriter, Cursor, Lines, Split};

@@ -7,8 +7,8 @@
 //! - `attributes`: permissions, times, extended attributes; `lock`: locks.
 //! - `transfer`: from one file to another inside the kernel.
 //!
-//! A read on io_uring first tries the page cache directly while such tries hit and few reads are
-//! under way; a miss costs one system call and turns the tries off until a sample hits again.
+//! A read first tries the page cache directly while such tries hit and few reads are under way, and
+//! so does a write; a miss costs one system call and turns the tries off until a sample hits again.
 //! What has no operation of its own is a call on the blocking pool, with a duplicate of the
 //! descriptor: the file may be dropped meanwhile.
 
@@ -18,14 +18,16 @@ mod open;
 mod read;
 mod space;
 mod transfer;
+mod vectored;
 mod write;
 
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 
 use annulet_runtime::op::Shared;
-use annulet_runtime::{Context, DriverKind, Feature};
+use annulet_runtime::{Context, Feature};
 
 use crate::metadata::{Metadata, Stat};
 use crate::offload::offload;
@@ -46,6 +48,8 @@ pub struct File {
     reads: Cell<u32>,
     /// Reads left that do not try the cache.
     cold: Cell<u32>,
+    /// Writes left that do not.
+    cold_writes: Cell<u32>,
     /// Whether it was opened to append.
     appends: bool,
 }
@@ -95,12 +99,13 @@ impl File {
     fn opened(file: std::fs::File, appends: bool) -> Self {
         let context = Context::current();
         let driver = context.driver();
-        let cache_works = driver.kind() == DriverKind::Uring && driver.has(Feature::ReadNowait);
+        let cache_works = driver.has(Feature::ReadNowait);
         Self {
             file: Shared::new(driver, file),
             cache_works,
             reads: Cell::new(0),
             cold: Cell::new(0),
+            cold_writes: Cell::new(0),
             appends,
         }
     }
@@ -118,6 +123,20 @@ impl File {
         &self.file
     }
 
+    /// Whether it was opened to append.
+    pub(crate) fn appends(&self) -> bool {
+        self.appends
+    }
+
+    /// What the system says of it, as a future that borrows nothing.
+    pub(crate) fn stat(&self) -> Pin<Box<dyn Future<Output = io::Result<Stat>>>> {
+        let file = self.file.try_clone();
+        Box::pin(async move {
+            let file = file?;
+            offload(move || Stat::of_file(&file)).await
+        })
+    }
+
     pub(crate) fn begin_read(&self) {
         self.reads.set(self.reads.get() + 1);
     }
@@ -133,12 +152,7 @@ impl File {
 
     /// Whether this read tries the cache first.
     pub(crate) fn tries_cache(&self) -> bool {
-        if !self.cache_works || self.reads.get() >= DIRECT_READS_MAX {
-            return false;
-        }
-        let cold = self.cold.get();
-        self.cold.set(cold.saturating_sub(1));
-        cold == 0
+        self.cache_works && self.reads.get() < DIRECT_READS_MAX && comes_round(&self.cold)
     }
 
     /// The file's metadata.
@@ -189,6 +203,13 @@ impl File {
         let file = self.file.into_inner().await;
         offload(move || annulet_runtime::op::close(file)).await
     }
+}
+
+/// Counts one of the operations that do without a try, and says whether none was left.
+fn comes_round(left: &Cell<u32>) -> bool {
+    let before = left.get();
+    left.set(before.saturating_sub(1));
+    before == 0
 }
 
 /// To ask for what there is no method for, and to send the file by `send_file`. It may be

@@ -35,7 +35,7 @@ pub struct OpenOptions {
     append: bool,
     /// Nothing was asked for but to read.
     only_reads: bool,
-    #[cfg(unix)]
+    /// The system's own; none but on Unix.
     flags: i32,
 }
 
@@ -52,7 +52,6 @@ impl OpenOptions {
             std: std::fs::OpenOptions::new(),
             append: false,
             only_reads: true,
-            #[cfg(unix)]
             flags: 0,
         }
     }

@@ -22,6 +22,9 @@ impl File {
     /// Reads at `offset` into `buf` from its first byte, at most its capacity, and sets its length
     /// to what was read; zero at the end of the file.
     ///
+    /// It may be less than there is, for instance what the page cache has of it:
+    /// [`read_exact_at`](Self::read_exact_at) reads on.
+    ///
     /// # Errors
     ///
     /// The system's, with the buffer; `InvalidInput` for a buffer without room.
@@ -32,8 +35,8 @@ impl File {
     ///
     /// # Kernel
     ///
-    /// A `preadv2(RWF_NOWAIT)` while the page cache answers, else `IORING_OP_READ` (Linux 5.6); on
-    /// the `poll` driver `pread(2)` on the blocking pool.
+    /// A `preadv2(RWF_NOWAIT)` (Linux 4.14) while the page cache answers, else `IORING_OP_READ`
+    /// (Linux 5.6); on the `poll` driver `pread(2)` on the blocking pool.
     #[inline]
     pub fn read_at<B: IoBufMut>(
         &self,

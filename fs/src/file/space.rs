@@ -59,6 +59,27 @@ impl File {
         Op::new(self.file.driver(), Truncate::new(&self.file, bytes)).await
     }
 
+    /// Writes `bytes` from `offset` on out to the device, all to the end if 0, and waits for that: a
+    /// writer of much data that does so now and then leaves little for the last
+    /// [`sync_all`](Self::sync_all), which is still needed. On systems other than Linux it is
+    /// [`sync_data`](Self::sync_data).
+    ///
+    /// # Errors
+    ///
+    /// As [`sync_all`](Self::sync_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`sync_all`](Self::sync_all).
+    ///
+    /// # Kernel
+    ///
+    /// `sync_file_range(2)` on the blocking pool.
+    pub async fn sync_range(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.call(move |file| annulet_runtime::op::sync_range(file, offset, bytes))
+            .await
+    }
+
     /// Has the disk set aside space for `bytes` from `offset` on, so that writing there cannot fail
     /// for want of it. The length stays as it is; see [`set_len`](Self::set_len).
     ///

@@ -3,12 +3,14 @@
 //! A file that was opened to append has no offsets to write at: Linux would ignore them in silence,
 //! so that is refused here.
 
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
+use std::pin::Pin;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf};
 use annulet_runtime::op::{Op, WriteAt};
 
-use super::File;
+use super::{File, RETRY_AFTER, comes_round};
 
 impl File {
     /// Writes from `buf` at `offset` and says how much; see [`write_all_at`](Self::write_all_at).
@@ -23,6 +25,7 @@ impl File {
     ///
     /// # Kernel
     ///
+    /// A `pwritev2(RWF_NOWAIT)` while the page cache takes it (xfs and btrfs; ext4 cannot say), else
     /// `IORING_OP_WRITE` (Linux 5.6); on the `poll` driver `pwrite(2)` on the blocking pool.
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
         if self.appends {
@@ -97,15 +100,24 @@ impl File {
         from: usize,
         offset: Option<u64>,
     ) -> BufResult<usize, B> {
+        let cached = offset.is_some() && self.cache_works && comes_round(&self.cold_writes);
         let write = match offset {
-            Some(offset) => WriteAt::new(&self.file, buf, from, offset),
+            Some(offset) => WriteAt::new(&self.file, buf, from, offset).cache_first(cached),
             None => WriteAt::append(&self.file, buf, from),
         };
-        Op::new(self.file.driver(), write).await
+        let mut op = Op::new(self.file.driver(), write);
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut op).poll(cx);
+            if cached && op.is_in_flight() {
+                self.cold_writes.set(RETRY_AFTER);
+            }
+            polled
+        })
+        .await
     }
 }
 
-fn no_offsets() -> io::Error {
+pub(super) fn no_offsets() -> io::Error {
     let why = "the file was opened to append, so offsets would be ignored; append to it";
     io::Error::new(ErrorKind::InvalidInput, why)
 }

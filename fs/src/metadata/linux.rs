@@ -133,7 +133,7 @@ impl Stat {
         FileType::of_mode(self.mode())
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.0.stx_size
     }
 

@@ -48,7 +48,11 @@ impl Code {
     #[must_use]
     pub const fn since(self) -> &'static str {
         match self {
-            Self::Nop | Self::Ready | Self::Fsync => "5.1",
+            Self::Nop
+            | Self::Ready
+            | Self::Fsync
+            | Self::ReadVectoredAt
+            | Self::WriteVectoredAt => "5.1",
             Self::RecvMsg | Self::SendMsg => "5.3",
             Self::Accept | Self::Connect => "5.5",
             Self::Splice => "5.7",
@@ -86,9 +90,12 @@ impl Code {
             | Self::SendVectored => "tried when the socket is ready",
             Self::ReadStream | Self::WriteStream => "tried when the pipe is ready",
             Self::WaitId => "waitid(2) when the pidfd is readable",
-            Self::ReadAt | Self::WriteAt | Self::Fsync | Self::Ftruncate => {
-                "a call on the blocking pool"
-            }
+            Self::ReadAt
+            | Self::WriteAt
+            | Self::ReadVectoredAt
+            | Self::WriteVectoredAt
+            | Self::Fsync
+            | Self::Ftruncate => "a call on the blocking pool",
         }
     }
 }

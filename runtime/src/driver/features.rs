@@ -77,6 +77,10 @@ named! {
         WriteAt = "write",
         /// Makes written data durable.
         Fsync = "fsync",
+        /// Reads a file at an offset into several buffers.
+        ReadVectoredAt = "readv",
+        /// Writes several buffers to a file at an offset.
+        WriteVectoredAt = "writev",
         /// Sets a file's length.
         Ftruncate = "ftruncate",
         /// Reads what a pipe brings next.

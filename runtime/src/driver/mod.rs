@@ -354,9 +354,13 @@ impl Driver {
             | Code::ReadStream
             | Code::WriteStream
             | Code::WaitId => Route::Attempt,
-            Code::ReadAt | Code::WriteAt | Code::Fsync | Code::Ftruncate | Code::Splice => {
-                Route::Pool
-            }
+            Code::ReadAt
+            | Code::WriteAt
+            | Code::ReadVectoredAt
+            | Code::WriteVectoredAt
+            | Code::Fsync
+            | Code::Ftruncate
+            | Code::Splice => Route::Pool,
         }
     }
 

@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io;
 
-use super::{OpCode, Shared};
+use super::{Attempt, OpCode, Shared};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, request_len};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
@@ -28,17 +28,17 @@ struct Lent<T> {
 unsafe impl<T> Send for Lent<T> {}
 
 /// A file lent to a pool thread.
-struct LentFile(*const File);
+pub(super) struct LentFile(*const File);
 
 // SAFETY: as `Lent`; the payload's holder keeps the file open, and `File` is `Sync`.
 unsafe impl Send for LentFile {}
 
 impl LentFile {
-    fn of(file: &Shared<File>) -> Self {
+    pub(super) fn of(file: &Shared<File>) -> Self {
         Self(&raw const **file)
     }
 
-    fn run(self, call: impl FnOnce(&File) -> io::Result<usize>) -> isize {
+    pub(super) fn run(self, call: impl FnOnce(&File) -> io::Result<usize>) -> isize {
         // SAFETY: the slot's payload holds the file until this job's completion is delivered.
         let file = unsafe { &*self.0 };
         Completion::from_io(call(file)).result
@@ -106,8 +106,7 @@ unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
     }
 
     #[cfg(target_os = "linux")]
-    fn attempt(&mut self) -> super::Attempt {
-        use super::Attempt;
+    fn attempt(&mut self) -> Attempt {
         use std::os::fd::AsRawFd;
         let fd = self.file.as_raw_fd();
         let Lent { start, len } = self.space();
@@ -153,6 +152,13 @@ unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
     }
 }
 
+/// Reads at `offset` what the page cache has of it, without waiting; `None` if it lacks the first
+/// bytes, or cannot tell.
+#[must_use]
+pub fn read_cached(file: &Shared<File>, space: &mut [u8], offset: u64) -> Option<usize> {
+    sys::cached::read_at(file, space, offset).ok()
+}
+
 /// Writes the initialised bytes of a buffer at an offset or the end; may write fewer.
 #[derive(Debug)]
 pub struct WriteAt<B> {
@@ -161,6 +167,7 @@ pub struct WriteAt<B> {
     from: usize,
     /// Where to; `None` for a file that was opened to append.
     offset: Option<u64>,
+    cache_first: bool,
 }
 
 impl<B: IoBuf> WriteAt<B> {
@@ -172,7 +179,15 @@ impl<B: IoBuf> WriteAt<B> {
             buf,
             from,
             offset: Some(offset),
+            cache_first: false,
         }
+    }
+
+    /// Tries first whether the page cache takes it at once.
+    #[must_use]
+    pub fn cache_first(mut self, on: bool) -> Self {
+        self.cache_first = on;
+        self
     }
 
     /// Writes `buf` from its byte `from` on to the end of `file`, which was opened to append.
@@ -183,6 +198,7 @@ impl<B: IoBuf> WriteAt<B> {
             buf,
             from,
             offset: None,
+            cache_first: false,
         }
     }
 }
@@ -207,6 +223,20 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
             .offset(self.offset.unwrap_or(0))
             .build()
             .into()
+    }
+
+    fn attempts_first(&self) -> bool {
+        self.cache_first
+    }
+
+    fn attempt(&mut self) -> Attempt {
+        let bytes = &self.buf.as_init()[self.from..];
+        let bytes = &bytes[..request_len(bytes.len()) as usize];
+        let written = self
+            .offset
+            .and_then(|offset| sys::cached::write_at(&self.file, bytes, offset).ok());
+        // No room at once, or a file system that cannot tell: ask properly.
+        written.map_or(Attempt::Refused, |written| Attempt::Done(Ok(written)))
     }
 
     fn job(&mut self) -> Option<Job> {

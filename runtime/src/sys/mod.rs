@@ -28,6 +28,9 @@ pub(crate) mod ticks;
 #[cfg_attr(target_os = "linux", path = "affinity_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "affinity_other.rs")]
 pub(crate) mod affinity;
+#[cfg_attr(target_os = "linux", path = "cached_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "cached_other.rs")]
+pub mod cached;
 #[cfg_attr(unix, path = "close_unix.rs")]
 #[cfg_attr(windows, path = "close_windows.rs")]
 mod close;

@@ -207,6 +207,8 @@ fn opcodes(ring: &Ring, features: Mask) -> io::Result<Mask> {
             Code::ReadAt => (opcode::Read::CODE, true),
             Code::WriteAt => (opcode::Write::CODE, true),
             Code::Fsync => (opcode::Fsync::CODE, true),
+            Code::ReadVectoredAt => (opcode::Readv::CODE, true),
+            Code::WriteVectoredAt => (opcode::Writev::CODE, true),
             Code::Ftruncate => (opcode::Ftruncate::CODE, true),
             Code::ReadStream => (opcode::Read::CODE, true),
             Code::WriteStream => (opcode::Write::CODE, true),

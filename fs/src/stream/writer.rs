@@ -1,0 +1,256 @@
+//! A writer that gathers small writes, and goes on while a full buffer is written.
+//!
+//! Two buffers take turns: one is filled while the other is with the kernel. So memory is bounded,
+//! the order is kept, and a writer waits only if it is faster than the disk for that long.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, SeekFrom};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncSeek, AsyncWrite};
+
+use super::behind::Behind;
+use super::sought;
+use crate::file::File;
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Gathers small writes to a file into large ones.
+///
+/// Call [`close`](Self::close), or [`flush`](Self::flush), to hear of errors. Should the writer be
+/// dropped before, what it has accepted is still written, by a task of its own, and a failure is
+/// said on standard error alone.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use annulet_fs::{BufWriter, File};
+///
+/// let mut out = BufWriter::new(File::create("numbers").await?);
+/// for number in 0..1000 {
+///     out.write(format!("{number}\n").as_bytes()).await?;
+/// }
+/// out.close().await
+/// # }
+/// ```
+pub struct BufWriter {
+    /// There until it is closed or dropped.
+    file: Option<File>,
+    buffer: Vec<u8>,
+    bytes_max: usize,
+    /// Where the buffer goes.
+    position: u64,
+    behind: Behind,
+}
+
+impl fmt::Debug for BufWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufWriter")
+            .field("file", &self.file)
+            .field("position", &self.position())
+            .field("buffered", &self.buffer.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl BufWriter {
+    /// Writes from the beginning, or at the end of a file that was opened to append, with two
+    /// buffers of 64 KiB.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self::with_capacity(BUFFER_BYTES, file)
+    }
+
+    /// As [`new`](Self::new), with two buffers of `bytes`, at least one.
+    #[must_use]
+    pub fn with_capacity(bytes: usize, file: File) -> Self {
+        Self {
+            file: Some(file),
+            buffer: Vec::new(),
+            bytes_max: bytes.max(1),
+            position: 0,
+            behind: Behind::default(),
+        }
+    }
+
+    /// The offset of the next byte that is accepted; in a file that was opened to append, how many
+    /// were.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position + self.buffer.len() as u64
+    }
+
+    /// The file. What is written to it directly is not ordered with what is buffered.
+    ///
+    /// # Panics
+    ///
+    /// Never: the writer has its file until it is gone.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.file.as_ref().expect("there until it is gone")
+    }
+
+    /// Accepts all of `bytes`; waits where both buffers are full.
+    ///
+    /// # Errors
+    ///
+    /// That of a write that was under way. What it was to write is lost, and so is what follows:
+    /// the file holds a prefix of what was accepted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: an unknown prefix of `bytes` is accepted. What was accepted is written.
+    ///
+    /// # Kernel
+    ///
+    /// As [`File::write_at`].
+    pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let accepted = poll_fn(|cx| self.poll_accept(cx, bytes)).await?;
+            bytes = &bytes[accepted..];
+        }
+        Ok(())
+    }
+
+    /// Writes all that was accepted. Completes when the system has it; that it is durable,
+    /// [`File::sync_all`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was accepted is written all the same, and the next call tells how it went.
+    ///
+    /// # Kernel
+    ///
+    /// As [`File::write_at`].
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_written(cx)).await
+    }
+
+    /// Writes all that was accepted, and gives the file back.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write); the file is closed then.
+    ///
+    /// # Panics
+    ///
+    /// Never: the writer has its file until it is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the file is closed when what was accepted is written.
+    pub async fn into_file(mut self) -> io::Result<File> {
+        self.flush().await?;
+        Ok(self.file.take().expect("there until it is gone"))
+    }
+
+    /// Writes all that was accepted, and closes the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write), or that of closing; it is closed in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: that it is written and closed is then known to nobody.
+    pub async fn close(self) -> io::Result<()> {
+        self.into_file().await?.close().await
+    }
+
+    /// Where the buffer goes; nowhere in particular in a file that was opened to append.
+    fn offset(&self) -> Option<u64> {
+        (!self.file().appends()).then_some(self.position)
+    }
+
+    /// Hands the buffer over, once the one before it is written.
+    fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let file = self.file.as_ref().expect("there until it is gone");
+        if let Err(error) = ready!(self.behind.poll_idle(file, cx)) {
+            // What follows a gap would not be what was meant.
+            self.buffer.clear();
+            return Poll::Ready(Err(error));
+        }
+        let offset = self.offset();
+        let full = std::mem::replace(&mut self.buffer, self.behind.buffer());
+        self.position += full.len() as u64;
+        let file = self.file.as_ref().expect("there until it is gone");
+        self.behind.begin(file, full, offset, cx);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.file.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.buffer.is_empty() {
+            ready!(self.poll_hand_over(cx))?;
+        }
+        let file = self.file.as_ref().expect("there until it is gone");
+        self.behind.poll_idle(file, cx)
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.buffer.len() >= self.bytes_max {
+            ready!(self.poll_hand_over(cx))?;
+        }
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(self.bytes_max);
+        }
+        let accepted = bytes.len().min(self.bytes_max - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..accepted]);
+        Poll::Ready(Ok(accepted))
+    }
+}
+
+impl Drop for BufWriter {
+    fn drop(&mut self) {
+        let offset = self.file.as_ref().and_then(|_| self.offset());
+        if let Some(file) = self.file.take() {
+            let rest = std::mem::take(&mut self.buffer);
+            std::mem::take(&mut self.behind).finish(file, rest, offset);
+        }
+    }
+}
+
+/// Closing writes what was accepted; [`BufWriter::close`] also closes the file and tells how that
+/// went.
+impl AsyncWrite for BufWriter {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_accept(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_written(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_written(cx)
+    }
+}
+
+/// Writes what was accepted before it moves. From the end is `Unsupported`: ask the file for its
+/// length.
+impl AsyncSeek for BufWriter {
+    fn poll_seek(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: SeekFrom,
+    ) -> Poll<io::Result<u64>> {
+        let this = self.get_mut();
+        ready!(this.poll_written(cx))?;
+        let unsupported = || Err(io::ErrorKind::Unsupported.into());
+        this.position = sought(to, this.position, unsupported)?;
+        Poll::Ready(Ok(this.position))
+    }
+}
