@@ -8,6 +8,7 @@
 
 #[cfg(feature = "cp")]
 pub mod copy;
+pub mod direct;
 mod file;
 mod metadata;
 mod name;

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use annulet::fs::direct::DirectFile;
 use annulet::fs::{Advice, BufReader, BufWriter, Cursor, File, LockKind, OpenOptions};
 use futures_util::AsyncWriteExt;
 
@@ -231,6 +232,48 @@ fn what_a_writer_that_is_given_up_had_accepted_is_written() {
         let file = made(&path, b"x").await?;
         drop(given_up(1, file.into_std()).await);
         fds_are_back_to(before).await;
+        Ok(())
+    });
+}
+
+#[test]
+fn files_past_the_cache_that_are_given_up_have_done_a_part_or_nothing() {
+    on_each_variant_in_order(async || {
+        let folder = tempfile::tempdir_in(".")?;
+        let (path, new) = (folder.path().join("file"), folder.path().join("new"));
+        let bytes = pattern(6, 20_000);
+        let before = open_fds();
+        for polls in 0..POLLS {
+            std_fs::write(&path, &bytes)?;
+            drop(given_up(polls, DirectFile::open(&path)).await);
+            drop(given_up(polls, DirectFile::create(&new)).await);
+            settled().await;
+            assert!(polls > 0 || !new.exists());
+            let options = OpenOptions::new().read(true).write(true);
+            drop(given_up(polls, DirectFile::with(options.clone(), &path)).await);
+            let file = DirectFile::with(options, &path).await?;
+            drop(given_up(polls, file.read_at(5, 10_000)).await);
+            settled().await;
+            assert!(*file.read_at(5, 10_000).await? == bytes[5..10_005]);
+
+            drop(given_up(polls, file.write_at(&[0xFF; 5000], 100)).await);
+            settled().await;
+            let found = std_fs::read(&path)?;
+            assert!(found[..100] == bytes[..100] && found[5100..] == bytes[5100..]);
+            // What is written next is not held up by what was given up.
+            file.write_at(&bytes[..5100], 0).await?;
+            assert!(std_fs::read(&path)? == bytes);
+
+            let mut out = file.writer(0)?;
+            drop(given_up(polls, out.write(&bytes)).await);
+            drop(given_up(polls, out.finish()).await);
+            settled().await;
+            let found = std_fs::read(&path)?;
+            assert!(found.len() >= 20_000 && found[..20_000] == bytes);
+            drop(given_up(polls, file.close()).await);
+            fds_are_back_to(before).await;
+            let _not_made = std_fs::remove_file(&new);
+        }
         Ok(())
     });
 }

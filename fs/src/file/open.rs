@@ -171,11 +171,31 @@ impl OpenOptions {
     }
 }
 
+#[cfg(not(target_os = "linux"))]
+impl OpenOptions {
+    /// Opens the file, and says that it does not go past the page cache.
+    pub(crate) async fn open_direct(self, path: &Path) -> io::Result<(File, bool)> {
+        Ok((self.open(path).await?, false))
+    }
+}
+
 /// What Linux has besides.
 #[cfg(target_os = "linux")]
 impl OpenOptions {
+    /// Opens the file past the page cache if its file system can do that, and says whether it can.
+    pub(crate) async fn open_direct(self, path: &Path) -> io::Result<(File, bool)> {
+        match self.clone().direct().open(path).await {
+            Ok(file) => Ok((file, true)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Ok((self.open(path).await?, false))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads and writes go past the page cache (`O_DIRECT`), and want memory, offsets and lengths
     /// aligned as [`direct_alignment`](crate::Metadata::direct_alignment) says.
+    /// [`DirectFile`](crate::direct::DirectFile) sees to that by itself.
     pub fn direct(self) -> Self {
         self.flag(rustix::fs::OFlags::DIRECT)
     }

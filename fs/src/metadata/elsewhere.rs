@@ -39,6 +39,10 @@ impl Stat {
         }
     }
 
+    pub(crate) fn direct_block_bytes(&self) -> Option<u32> {
+        None
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.0.len()
     }

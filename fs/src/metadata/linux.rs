@@ -208,6 +208,11 @@ impl Stat {
         self.has(StatxFlags::MNT_ID).then_some(self.0.stx_mnt_id)
     }
 
+    pub(crate) fn direct_block_bytes(&self) -> Option<u32> {
+        let align = self.direct_alignment()?;
+        Some(align.offset_bytes.max(align.memory_bytes))
+    }
+
     pub(super) fn direct_alignment(&self) -> Option<DirectAlignment> {
         let known = self.has(StatxFlags::DIOALIGN) && self.0.stx_dio_offset_align != 0;
         known.then_some(DirectAlignment {

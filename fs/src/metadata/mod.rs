@@ -132,6 +132,11 @@ impl Metadata {
         self.0.len()
     }
 
+    /// The blocks in which the file is read and written past the page cache, where that is known.
+    pub(crate) fn direct_block_bytes(&self) -> Option<u32> {
+        self.0.direct_block_bytes()
+    }
+
     /// Who may do what.
     #[must_use]
     pub fn permissions(&self) -> Permissions {
