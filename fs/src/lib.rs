@@ -14,6 +14,7 @@ mod metadata;
 mod name;
 mod offload;
 mod platform;
+mod scheduler;
 mod stream;
 
 pub use file::{File, LockKind, OpenOptions};
@@ -22,4 +23,5 @@ pub use metadata::{Attributes, DirectAlignment};
 pub use metadata::{FileType, Metadata};
 pub use name::{create_dir_all, metadata, read, read_dir, remove_file, rename, write};
 pub use platform::Advice;
+pub use scheduler::{IoClass, Scheduler, Turn};
 pub use stream::{BufReader, BufWriter, Cursor, Lines, Split};
