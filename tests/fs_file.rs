@@ -491,3 +491,62 @@ fn clones_and_what_becomes_standard_again_are_the_same_file() {
         assert_eq!(fs::read(&path).await.expect("read"), b"Same!", "{name}");
     });
 }
+
+#[test]
+fn what_has_no_offsets_is_read_as_it_comes_and_holds_up_nobody() {
+    on_every_variant(async |name, dir| {
+        let path = dir.join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("made");
+        // Opening waits for the other end, and so does reading; meanwhile others have their turns.
+        let reader = annulet::spawn({
+            let path = path.clone();
+            async move {
+                let file = File::open(&path).await?;
+                let (read, buf) = file.read_at(Vec::with_capacity(8), 0).await?;
+                let (end, _) = file.read_at(Vec::with_capacity(8), 0).await?;
+                Ok::<_, io::Error>((read, buf, end))
+            }
+        });
+        for _ in 0..100 {
+            annulet::yield_now().await;
+        }
+        assert!(!reader.is_finished(), "{name}");
+        let writer = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .await
+            .expect("opened");
+        for _ in 0..100 {
+            annulet::yield_now().await;
+        }
+        assert!(!reader.is_finished(), "{name}");
+        writer
+            .write_all_at(b"it came".to_vec(), 0)
+            .await
+            .expect("written");
+        writer.close().await.expect("closed");
+        let (read, buf, end) = reader.await.expect("no panic").expect("read");
+        assert_eq!((read, &buf[..], end), (7, &b"it came"[..], 0), "{name}");
+
+        // A terminal that nobody types at.
+        let controller = nix::pty::posix_openpt(nix::fcntl::OFlag::O_RDWR).expect("a terminal");
+        nix::pty::grantpt(&controller).expect("granted");
+        nix::pty::unlockpt(&controller).expect("unlocked");
+        let side = nix::pty::ptsname_r(&controller).expect("named");
+        let options = std_fs::OpenOptions::new().read(true).write(true).open(side);
+        let terminal = File::from_std(options.expect("opened"));
+        let typed = annulet::spawn(async move {
+            let (read, buf) = terminal.read_at(Vec::with_capacity(16), 0).await?;
+            Ok::<_, io::Error>((read, buf))
+        });
+        for _ in 0..100 {
+            annulet::yield_now().await;
+        }
+        assert!(!typed.is_finished(), "{name}");
+        (&controller).write_all(b"yes\n").expect("typed");
+        let (read, buf) = typed.await.expect("no panic").expect("read");
+        assert_eq!((read, &buf[..]), (4, &b"yes\n"[..]), "{name}");
+    });
+}

@@ -40,14 +40,22 @@ pub(crate) const IO: i32 = libc::EIO;
 /// For a receive or a send that must not wait, whatever the socket's own mode.
 pub(crate) const MSG_NOW: i32 = libc::MSG_DONTWAIT;
 
-/// `pread(2)`.
-pub(crate) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-    file.read_at(buf, offset)
+/// `pread(2)`; of what has no offsets, as a pipe or a terminal, what comes next.
+pub(crate) fn read_at(mut file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    match file.read_at(buf, offset) {
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => io::Read::read(&mut file, buf),
+        answer => answer,
+    }
 }
 
-/// `pwrite(2)`.
-pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
-    file.write_at(buf, offset)
+/// `pwrite(2)`; to what has no offsets, as a pipe or a terminal, what comes next.
+pub(crate) fn write_at(mut file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
+    match file.write_at(buf, offset) {
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
+            io::Write::write(&mut file, buf)
+        }
+        answer => answer,
+    }
 }
 
 /// What people call a source.

@@ -1,6 +1,7 @@
 //! The two sides of the table: [operations](rows) and [circumstances].
 
 mod circumstances;
+mod files;
 mod messages;
 mod rows;
 mod sends;

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::process::{Command, Stdio};
@@ -13,7 +12,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use annulet::fs::File;
 use annulet::net::{TcpListener, TcpStream};
 use annulet::op::{Accept, Backlog, Nop, Op, Ready, Recv, Shared, Spill};
 use annulet::process::{Child, PipeReader, PipeWriter};
@@ -23,7 +21,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
-use super::{messages, sends};
+use super::{files, messages, sends};
 use crate::support::refusing_stream::refusing_stream;
 use crate::support::streams::connected;
 
@@ -105,13 +103,26 @@ pub(crate) const ROWS: &[Row] = &[
         .failing(messages::recv_datagram_fails),
     Row::new("recv a message", true, messages::recv_msg).failing(messages::recv_msg_fails),
     Row::new("send a message", true, messages::send_msg).failing(messages::send_msg_fails),
-    Row::new("read_at", false, read_at).failing(read_at_fails),
-    Row::new("write_at", false, write_at).failing(write_at_fails),
-    Row::new("sync_all", false, sync_all).failing(sync_all_fails),
-    Row::new("sync_data", false, sync_data),
-    Row::new("set_len", false, set_len).failing(set_len_fails),
-    Row::new("open", false, open).failing(open_fails),
-    Row::new("metadata", false, metadata),
+    Row::new("read_at", false, files::read_at).failing(files::read_at_fails),
+    Row::new(
+        "read several buffers of a file",
+        false,
+        files::vectored_read,
+    )
+    .failing(files::vectored_read_fails),
+    Row::new("write_at", false, files::write_at).failing(files::write_at_fails),
+    Row::new(
+        "write several buffers of a file",
+        false,
+        files::vectored_write,
+    )
+    .failing(files::vectored_write_fails),
+    Row::new("append", false, files::append).failing(files::append_fails),
+    Row::new("sync_all", false, files::sync_all).failing(files::sync_all_fails),
+    Row::new("sync_data", false, files::sync_data),
+    Row::new("set_len", false, files::set_len).failing(files::set_len_fails),
+    Row::new("open", false, files::open).failing(files::open_fails),
+    Row::new("metadata", false, files::metadata),
     Row::new("read a pipe", true, read_pipe).failing(read_pipe_fails),
     Row::new("write a pipe", true, write_pipe).failing(write_pipe_fails),
     Row::new("wait for a child", true, wait_child).failing(wait_child_fails),
@@ -316,112 +327,6 @@ fn recv_fails() -> io::Result<Failure> {
         libc::ECONNRESET,
         async move { stream.recv().await.map(drop) },
     )
-}
-
-const CONTENT: &[u8] = b"what a file holds";
-
-fn with_file<F>(operate: fn(Rc<File>) -> F) -> io::Result<Scene>
-where
-    F: Future<Output = io::Result<()>> + 'static,
-{
-    let mut file = tempfile::tempfile()?;
-    file.write_all(CONTENT)?;
-    let file = Rc::new(File::from_std(file));
-    scene(move || operate(Rc::clone(&file)), || {})
-}
-
-/// A file opened only for reading, or only for writing.
-fn half_open(write: bool) -> io::Result<File> {
-    let file = tempfile::NamedTempFile::new()?;
-    let half = std::fs::OpenOptions::new()
-        .read(!write)
-        .write(write)
-        .open(file.path())?;
-    Ok(File::from_std(half))
-}
-
-fn read_at() -> io::Result<Scene> {
-    with_file(|file| async move {
-        let (read, buf) = file.read_at(Vec::with_capacity(64), 2).await?;
-        assert_eq!(&buf[..read], &CONTENT[2..]);
-        Ok(())
-    })
-}
-
-fn read_at_fails() -> io::Result<Failure> {
-    let file = half_open(true)?;
-    failure(libc::EBADF, async move {
-        file.read_at(Vec::with_capacity(8), 0).await?;
-        Ok(())
-    })
-}
-
-fn write_at() -> io::Result<Scene> {
-    with_file(|file| async move {
-        let (written, buf) = file.write_at(b"WHAT".to_vec(), 0).await?;
-        assert_eq!((written, &buf[..]), (4, &b"WHAT"[..]));
-        Ok(())
-    })
-}
-
-fn write_at_fails() -> io::Result<Failure> {
-    let file = half_open(false)?;
-    failure(libc::EBADF, async move {
-        match file.write_at(b"kept".to_vec(), 0).await {
-            Ok(_) => Ok(()),
-            Err(failure) => {
-                assert_eq!(failure.buf, b"kept");
-                Err(failure.error)
-            }
-        }
-    })
-}
-
-fn sync_all() -> io::Result<Scene> {
-    with_file(|file| async move { file.sync_all().await })
-}
-
-fn sync_all_fails() -> io::Result<Failure> {
-    let (socket, _) = UnixStream::pair()?;
-    let file = File::from_std(std::fs::File::from(OwnedFd::from(socket)));
-    failure(libc::EINVAL, async move { file.sync_all().await })
-}
-
-fn sync_data() -> io::Result<Scene> {
-    with_file(|file| async move { file.sync_data().await })
-}
-
-fn set_len() -> io::Result<Scene> {
-    with_file(|file| async move { file.set_len(40).await })
-}
-
-fn set_len_fails() -> io::Result<Failure> {
-    let file = half_open(false)?;
-    failure(libc::EINVAL, async move { file.set_len(1).await })
-}
-
-fn open() -> io::Result<Scene> {
-    let file = Rc::new(tempfile::NamedTempFile::new()?);
-    let operate = move || {
-        let file = Rc::clone(&file);
-        async move { File::open(file.path()).await.map(drop) }
-    };
-    scene(operate, || {})
-}
-
-fn open_fails() -> io::Result<Failure> {
-    let path = tempfile::NamedTempFile::new()?.path().to_owned();
-    failure(
-        libc::ENOENT,
-        async move { File::open(path).await.map(drop) },
-    )
-}
-
-fn metadata() -> io::Result<Scene> {
-    with_file(|file| async move {
-        assert_eq!(file.metadata().await?.len(), CONTENT.len() as u64);
-        Ok(())
-    })
 }
 
 #[expect(
