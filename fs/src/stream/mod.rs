@@ -13,6 +13,8 @@ mod behind;
 mod cursor;
 mod lines;
 mod reader;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod writer;
 
 pub use cursor::Cursor;
