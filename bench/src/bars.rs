@@ -58,6 +58,17 @@ pub fn all() -> Vec<Bar> {
             bar(case, contender, P99, 1.0, Some("peer-tokio"));
         }
     }
+    // 0.95 of the floor's reads a second, in CPU time of each.
+    bar("file_read/hot-depth-32", "uring", CPU, 1.05, Some("floor"));
+    bar("file_read/hot-depth-1", "uring", CPU, 1.0, Some("floor"));
+    for case in [
+        "file_write/buffered-depth-1",
+        "file_write/buffered-depth-32",
+    ] {
+        for contender in ["uring", "poll"] {
+            bar(case, contender, CPU, 1.5, Some("floor-pread"));
+        }
+    }
     bar("http/1", "uring-spin", P50, 0.5, Some("peer-tokio"));
     for contender in ["uring", "poll"] {
         bar(

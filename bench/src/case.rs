@@ -31,7 +31,7 @@ pub enum Work {
     Http(Http),
     /// Hold connections on which nothing happens any more.
     Idle(Idle),
-    /// Read random 4 KiB blocks of a file.
+    /// Read or overwrite random 4 KiB blocks of a file.
     FileRead(FileRead),
     /// Start many sleeps at once and wait for all.
     Timers(Timers),
@@ -124,13 +124,15 @@ pub enum Client {
     Rate(u32),
 }
 
-/// A file-read case.
+/// A case of random blocks of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileRead {
-    /// Reads under way at once.
+    /// Requests under way at once.
     pub depth: u32,
     /// Past the page cache (`O_DIRECT`); otherwise the file is read once beforehand.
     pub direct: bool,
+    /// The blocks are written anew instead of read.
+    pub overwrite: bool,
 }
 
 /// A timer case.
@@ -249,6 +251,12 @@ impl Work {
                 (name, "request", Some("latency"), Basis::CpuPerOperation)
             }
             Self::Http(_) => ("http", "request", Some("latency"), Basis::PerCpuSecond),
+            Self::FileRead(file) if file.overwrite => (
+                "file_write",
+                "write",
+                Some("latency"),
+                Basis::CpuPerOperation,
+            ),
             Self::FileRead(_) => ("file_read", "read", Some("latency"), Basis::CpuPerOperation),
             Self::Timers(_) => ("timers", "timer", Some("lateness"), Basis::CpuPerOperation),
             Self::Spawn(_) => ("spawn", "task", None, Basis::TimePerOperation),
@@ -276,7 +284,7 @@ impl Work {
 /// What a file-read contender is given: an open file of known length and the shape of the load.
 #[derive(Debug)]
 pub struct FileJob<'a> {
-    /// The file, open for reading, with `O_DIRECT` if the case asks for it.
+    /// The file, open for what the case does, with `O_DIRECT` if it asks for that.
     pub file: &'a File,
     /// Its path, for contenders that open it themselves.
     pub path: &'a Path,
@@ -335,11 +343,11 @@ pub trait Contender: Sync {
         Err(not_offered())
     }
 
-    /// Reads blocks at random offsets until the recorder has enough.
+    /// Reads or overwrites blocks at random offsets until the recorder has enough.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the reads from running; a short read is an error too.
+    /// Whatever keeps the requests from running; a short one is an error too.
     fn file_reads(&self, _: &FileJob<'_>, _: Recorder) -> io::Result<Figures> {
         Err(not_offered())
     }

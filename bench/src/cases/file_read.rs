@@ -1,7 +1,7 @@
-//! Random 4 KiB reads of one file: what files cost.
+//! Random 4 KiB blocks of one file, read or written anew: what files cost.
 //!
-//! Hot reads come from the page cache and measure the road; direct reads wait for the device and
-//! measure what waiting costs. The offsets are the same for everybody.
+//! Hot reads come from the page cache and measure the road, and so do buffered overwrites; direct
+//! reads wait for the device and measure what waiting costs. The offsets are the same for everybody.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,23 +12,32 @@ use crate::case::{BLOCK_BYTES, Case, Contender, FileJob, FileRead, Work};
 use crate::child::Task;
 use crate::recorder::{Figures, Recorder};
 
-/// The file-read cases.
+/// The cases of files.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (road, direct) in [("hot", false), ("direct", true)] {
+    let roads = [
+        ("file_read/hot", false, false),
+        ("file_read/direct", true, false),
+        ("file_write/buffered", false, true),
+    ];
+    for (road, direct, overwrite) in roads {
         for depth in [1, 32] {
-            let name = format!("file_read/{road}-depth-{depth}");
+            let read = FileRead {
+                depth,
+                direct,
+                overwrite,
+            };
             cases.push(Case {
-                name,
-                work: Work::FileRead(FileRead { depth, direct }),
+                name: format!("{road}-depth-{depth}"),
+                work: Work::FileRead(read),
             });
         }
     }
     cases
 }
 
-/// Opens and warms the file, then lets the contender read it.
+/// Opens and warms the file, then lets the contender at it.
 ///
 /// # Errors
 ///
@@ -38,7 +47,7 @@ pub fn measure(read: &FileRead, contender: &dyn Contender, task: &Task) -> io::R
         .file
         .as_deref()
         .ok_or_else(|| io::Error::other("no file was named"))?;
-    let (file, note) = open(path, read.direct)?;
+    let (file, note) = open(path, read)?;
     let file_bytes = file.metadata()?.len();
     if !read.direct {
         warm(path)?;
@@ -55,22 +64,20 @@ pub fn measure(read: &FileRead, contender: &dyn Contender, task: &Task) -> io::R
 }
 
 /// Opens the file, past the page cache if asked and possible, and says if it was not.
-fn open(path: &Path, direct: bool) -> io::Result<(File, Option<String>)> {
-    if direct {
-        match OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_DIRECT)
-            .open(path)
-        {
+fn open(path: &Path, read: &FileRead) -> io::Result<(File, Option<String>)> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(read.overwrite);
+    if read.direct {
+        match options.clone().custom_flags(libc::O_DIRECT).open(path) {
             Ok(file) => return Ok((file, None)),
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 let note = "the file system refuses O_DIRECT: read through the page cache";
-                return Ok((File::open(path)?, Some(note.to_owned())));
+                return Ok((options.open(path)?, Some(note.to_owned())));
             }
             Err(error) => return Err(error),
         }
     }
-    Ok((File::open(path)?, None))
+    Ok((options.open(path)?, None))
 }
 
 /// Reads the file once, so that later reads find it in the page cache.

@@ -1,4 +1,5 @@
-//! Random reads: `READ` entries at a fixed depth, and one `pread` after the other.
+//! Random blocks: `READ` or `WRITE` entries at a fixed depth, and one `pread` or `pwrite` after the
+//! other.
 //!
 //! At depth 32 the ring loop submits again for whatever one enter brought, and so settles into
 //! batches by itself. Nothing is registered: neither is what a program opens and reads in passing.
@@ -29,7 +30,7 @@ use crate::recorder::{Figures, Recorder};
 #[repr(C, align(4096))]
 struct Block([u8; BLOCK_BYTES as usize]);
 
-/// Reads through a ring, `depth` at once.
+/// Reads or writes through a ring, `depth` at once.
 ///
 /// # Errors
 ///
@@ -39,7 +40,7 @@ pub fn through_ring(job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures
     let mut uring = ring::build(job.read.depth.max(2))?;
     let mut ring = Ring::new(&mut uring);
 
-    let result = read_in_turns(job, &mut ring, &mut buffers, recorder);
+    let result = in_turns(job, &mut ring, &mut buffers, recorder);
     if !ring.drain(Duration::from_secs(5)) {
         // Invariant 2: the kernel may still write here.
         buffers.leak();
@@ -47,7 +48,7 @@ pub fn through_ring(job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures
     result
 }
 
-fn read_in_turns(
+fn in_turns(
     job: &FileJob<'_>,
     ring: &mut Ring<'_>,
     buffers: &mut [Block],
@@ -57,7 +58,7 @@ fn read_in_turns(
     let mut now = Instant::now();
     let mut sent_at = vec![now; buffers.len()];
     for index in 0..buffers.len() {
-        let entry = read(job, buffers, index, offsets.next_offset());
+        let entry = entry(job, buffers, index, offsets.next_offset());
         // SAFETY: the buffer is free and outlives the entry: Invariants 1 and 2.
         unsafe { ring.push(&entry) }?;
     }
@@ -72,19 +73,23 @@ fn read_in_turns(
                 return Ok(recorder.finish());
             }
             sent_at[index] = now;
-            let entry = read(job, buffers, index, offsets.next_offset());
+            let entry = entry(job, buffers, index, offsets.next_offset());
             // SAFETY: its last entry has completed, and it outlives this one: Invariants 1 and 2.
             unsafe { ring.push(&entry) }?;
         }
     }
 }
 
-fn read(job: &FileJob<'_>, buffers: &mut [Block], index: usize, offset: u64) -> squeue::Entry {
-    let start = buffers[index].0.as_mut_ptr();
-    opcode::Read::new(Fd(job.file.as_raw_fd()), start, BLOCK_BYTES)
-        .offset(offset)
-        .build()
-        .user_data(index as u64)
+fn entry(job: &FileJob<'_>, buffers: &mut [Block], index: usize, offset: u64) -> squeue::Entry {
+    let (fd, start) = (Fd(job.file.as_raw_fd()), buffers[index].0.as_mut_ptr());
+    let entry = if job.read.overwrite {
+        let write = opcode::Write::new(fd, start, BLOCK_BYTES);
+        write.offset(offset).build()
+    } else {
+        let read = opcode::Read::new(fd, start, BLOCK_BYTES);
+        read.offset(offset).build()
+    };
+    entry.user_data(index as u64)
 }
 
 fn check(result: i32) -> io::Result<()> {
@@ -95,7 +100,7 @@ fn check(result: i32) -> io::Result<()> {
     }
 }
 
-/// Reads with one system call each, one after the other.
+/// Reads or writes with one system call each, one after the other.
 ///
 /// # Errors
 ///
@@ -106,8 +111,12 @@ pub fn one_by_one(job: &FileJob<'_>, mut recorder: Recorder) -> io::Result<Figur
     let mut syscalls = 0;
     let mut sent_at = Instant::now();
     loop {
-        job.file
-            .read_exact_at(&mut buffer.0, offsets.next_offset())?;
+        let offset = offsets.next_offset();
+        if job.read.overwrite {
+            job.file.write_all_at(&buffer.0, offset)?;
+        } else {
+            job.file.read_exact_at(&mut buffer.0, offset)?;
+        }
         let now = Instant::now();
         syscalls += 1;
         recorder.syscalls(syscalls);

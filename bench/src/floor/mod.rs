@@ -92,7 +92,8 @@ impl Contender for Epoll {
     }
 }
 
-/// A plain system call per read: what a hot read costs without a ring.
+/// A plain system call per block: what a hot read, or a write that the page cache takes, costs
+/// without a ring and without sparing anybody the wait.
 #[derive(Debug)]
 pub struct Pread;
 
@@ -102,7 +103,7 @@ impl Contender for Pread {
     }
 
     fn offers(&self, work: &Work) -> bool {
-        matches!(work, Work::FileRead(read) if read.depth == 1)
+        matches!(work, Work::FileRead(file) if file.depth == 1 || file.overwrite)
     }
 
     fn file_reads(&self, job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures> {

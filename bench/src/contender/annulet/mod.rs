@@ -97,6 +97,9 @@ impl Contender for Annulet {
             let driver = Context::current().driver().clone();
             let reads = Rc::new(Reads::new(job, recorder, driver));
             let mut options = OpenOptions::new().read(true);
+            if job.read.overwrite {
+                options = options.write(true);
+            }
             if job.read.direct {
                 options = options.custom_flags(libc::O_DIRECT);
             }
@@ -108,7 +111,14 @@ impl Contender for Annulet {
             };
             let file = Rc::new(file);
             let readers: Vec<_> = (0..depth)
-                .map(|_| spawn(read_blocks(Rc::clone(&file), Rc::clone(&reads))))
+                .map(|_| {
+                    let (file, reads) = (Rc::clone(&file), Rc::clone(&reads));
+                    if job.read.overwrite {
+                        spawn(write_blocks(file, reads))
+                    } else {
+                        spawn(read_blocks(file, reads))
+                    }
+                })
                 .collect();
             for reader in readers {
                 reader.await.map_err(io::Error::other)??;
@@ -216,6 +226,22 @@ async fn read_blocks(file: Rc<File>, reads: Rc<Reads>) -> io::Result<()> {
         buf = back;
         let now = Instant::now();
         if !reads.record(sent_at, now) {
+            return Ok(());
+        }
+        sent_at = now;
+    }
+}
+
+async fn write_blocks(file: Rc<File>, writes: Rc<Reads>) -> io::Result<()> {
+    let mut buf = Aligned::new(BLOCK_BYTES as usize);
+    buf.set_len(BLOCK_BYTES as usize);
+    let mut sent_at = Instant::now();
+    loop {
+        let offset = writes.offsets.borrow_mut().next_offset();
+        let ((), back) = file.write_all_at(buf, offset).await?;
+        buf = back;
+        let now = Instant::now();
+        if !writes.record(sent_at, now) {
             return Ok(());
         }
         sent_at = now;
