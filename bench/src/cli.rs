@@ -15,6 +15,7 @@ use crate::cases::{self, Settings};
 use crate::child::{self, Task};
 use crate::compare::{self, Options};
 use crate::contender::{self, Peers};
+use crate::copy;
 use crate::recorder::{Slice, nanos};
 
 /// Measures annulet against hand-written loops on the same machine.
@@ -31,6 +32,17 @@ enum Command {
     Compare(Compare),
     /// List the cases and who takes part in them
     List,
+    /// Compare annulet-cp with the copy tools that are installed
+    Copy(Copy),
+    /// Copy a tree by one durable file after the other
+    #[command(hide = true)]
+    CopySerially { from: PathBuf, to: PathBuf },
+    /// Run a command and say what it took
+    #[command(hide = true)]
+    Weigh {
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
     /// Be the measured process
     #[command(hide = true)]
     Serve(Serve),
@@ -79,6 +91,29 @@ struct Compare {
 }
 
 #[derive(Debug, Args)]
+struct Copy {
+    /// Only cases whose name contains one of these
+    #[arg(long, value_name = "SUBSTR", num_args = 1..)]
+    only: Vec<String>,
+    /// Only these tools
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    tool: Vec<String>,
+    /// Rounds of each tool
+    #[arg(long, value_name = "N", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Directory for originals and copies [default: the system's for temporary files]
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Size of the one large file
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    large_mib: u64,
+    /// Files of 4 KiB in the tree
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    files: u32,
+}
+
+#[derive(Debug, Args)]
 struct Serve {
     case: String,
     contender: String,
@@ -103,6 +138,9 @@ struct Serve {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compare(compare) => compare.options().and_then(|options| compare::run(&options)),
+        Command::Copy(copy) => copy::run(&copy.options()),
+        Command::CopySerially { from, to } => copy::copy_serially(&from, &to).map(|()| true),
+        Command::Weigh { command } => weigh(&command).map(|()| true),
         Command::List => list(&mut io::stdout().lock()).map(|()| true),
         Command::Serve(serve) => serve.run().map(|()| true),
     };
@@ -114,6 +152,24 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+impl Copy {
+    fn options(self) -> copy::Options {
+        copy::Options {
+            rounds: self.rounds,
+            directory: self.directory.unwrap_or_else(std::env::temp_dir),
+            only: self.only,
+            tools: self.tool,
+            large_mib: self.large_mib,
+            files: self.files,
+        }
+    }
+}
+
+fn weigh(command: &[OsString]) -> io::Result<()> {
+    let weight = serde_json::to_string(&copy::weigh(command)?)?;
+    writeln!(io::stdout(), "{weight}")
 }
 
 /// The arguments that make this binary measure one contender on one case.

@@ -15,6 +15,7 @@
 //! | [`child`] | the measured process and the protocol spoken with it |
 //! | [`compare`] | the rounds |
 //! | [`bars`] | what the figures are to reach |
+//! | [`copy`] | copy tools side by side |
 //! | [`instructions`] | hot paths whose instructions are counted |
 //! | [`recorder`], [`stats`], [`report`], [`machine`] | figures, medians, tables, the machine |
 
@@ -28,6 +29,7 @@ pub mod child;
 pub mod cli;
 pub mod compare;
 pub mod contender;
+pub mod copy;
 pub mod floor;
 pub mod instructions;
 pub mod load;

@@ -1,4 +1,5 @@
-//! The command `annulet-bench`: `compare`, `list`, and the hidden `serve` it starts itself with.
+//! The command `annulet-bench`: `compare`, `copy`, `list`, and the hidden ones it starts itself
+//! with.
 //!
 //! Everything is in the library, so that tests and micro-benchmarks reach it too.
 
