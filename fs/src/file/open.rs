@@ -127,10 +127,24 @@ impl OpenOptions {
         {
             return Ok(File::from_std(file));
         }
-        let (options, path) = (self.std.clone(), path.to_owned());
+        let (options, path) = (with_flags(&self.std, self.flags), path.to_owned());
         let file = offload(move || options.open(path)).await?;
         Ok(File::opened(file, self.append))
     }
+}
+
+#[cfg(unix)]
+fn with_flags(std: &std::fs::OpenOptions, flags: i32) -> std::fs::OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut std = std.clone();
+    std.custom_flags(flags);
+    std
+}
+
+/// Other systems have flags of other kinds, and none are asked for.
+#[cfg(not(unix))]
+fn with_flags(std: &std::fs::OpenOptions, _none: i32) -> std::fs::OpenOptions {
+    std.clone()
 }
 
 /// What Unix systems have besides.
@@ -145,9 +159,7 @@ impl OpenOptions {
 
     /// Adds flags of the system's own, beside those of the methods here.
     pub fn custom_flags(mut self, flags: i32) -> Self {
-        use std::os::unix::fs::OpenOptionsExt;
         self.flags |= flags;
-        self.std.custom_flags(self.flags);
         self.changing()
     }
 
