@@ -6,7 +6,7 @@
 //! another.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "cp")]
+#[cfg(feature = "copy")]
 pub mod copy;
 pub mod direct;
 mod file;

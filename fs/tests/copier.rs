@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use annulet_fs::copy::Copier;
+use annulet_fs::copy::{Copier, Options};
 use annulet_runtime::time::timeout;
 use annulet_runtime::{Builder, Choice, yield_now};
 
@@ -23,9 +23,9 @@ fn a_copy_that_is_given_up_goes_on() -> io::Result<()> {
             fs::write(from.join(number.to_string()), vec![number; 10_000])?;
         }
         Builder::new().driver(choice).build()?.block_on(async {
-            let copier = Copier::new(());
+            let copier = Copier::new(Options::new(), ());
             {
-                let mut copy = pin!(copier.copy(&from, &to));
+                let mut copy = pin!(copier.run([(from.clone(), to.clone())]));
                 // Until the first file is there; the rest may follow at once.
                 poll_fn(|cx| {
                     let _done = copy.as_mut().poll(cx);

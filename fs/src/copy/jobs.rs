@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::large::Large;
-use super::{BATCH, CHUNK_BYTES, Dir, Entry, Failure, LARGE_BYTES, Shared, Work, guard, platform};
+use super::{
+    BATCH, CHUNK_BYTES, Dir, Entry, Failure, LARGE_BYTES, Shared, What, Work, guard, platform,
+};
 
 /// Makes a directory's copy, copies the first files in it, and says what else is there.
 pub(super) fn enter(
@@ -72,7 +74,7 @@ fn make(
     }
     Shared::count(&shared.directories, 1);
     if fresh {
-        shared.observer.copied(&from, &to);
+        shared.told(What::Directory, &from, &to);
     }
     Ok(Arc::new(Dir {
         shared: Arc::clone(shared),
@@ -254,7 +256,7 @@ impl Place {
         }
         platform::set_times(&self.to, metadata).map_err(cannot_make)?;
         Shared::count(&shared.others, 1);
-        shared.observer.copied(&self.from, &self.to);
+        shared.told(What::Link, &self.from, &self.to);
         Ok(())
     }
 }

@@ -20,6 +20,10 @@
 //! A directory is made private, and gets its mode and times when the last job that holds it lets go
 //! of it ([`Dir`]); its parent is held until then, so times are set from the leaves up.
 //!
+//! # Continuing
+//!
+//! See [`Options::resume`].
+//!
 //! # What is kept
 //!
 //! Mode, access and modification times, holes of large files, symbolic links as links, and FIFOs on
@@ -29,7 +33,15 @@
 mod guard;
 mod jobs;
 mod large;
+mod options;
 mod platform;
+mod report;
+
+pub use options::{
+    Backup, BackupStyle, Direct, Existing, Filter, Follow, Fsync, Options, Preserve, Reflink,
+    Replace, Sparse,
+};
+pub use report::{Event, Failure, Named, Observer, Progress, Totals, What};
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -57,123 +69,6 @@ const CHUNK_BYTES: usize = 128 * 1024;
 const BATCH: usize = 64;
 /// Bytes from which a file is large.
 const LARGE_BYTES: u64 = 1 << 20;
-
-/// Hears of what a copy does, on the threads that do it. Either call may come at any time.
-pub trait Observer: Send + Sync {
-    /// Something was copied: a file, a link, or a directory that was made.
-    fn copied(&self, from: &Path, to: &Path) {
-        let _ = (from, to);
-    }
-
-    /// Something could not be copied; the rest goes on.
-    fn failed(&self, failure: &Failure) {
-        let _ = failure;
-    }
-}
-
-impl Observer for () {}
-
-impl<O: Observer + ?Sized> Observer for Arc<O> {
-    fn copied(&self, from: &Path, to: &Path) {
-        (**self).copied(from, to);
-    }
-
-    fn failed(&self, failure: &Failure) {
-        (**self).failed(failure);
-    }
-}
-
-/// What could not be done, to what, and why.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Failure {
-    /// What was tried, as "cannot open".
-    pub what: &'static str,
-    /// The file or directory that it was tried on.
-    pub path: PathBuf,
-    /// Why it failed.
-    pub error: io::Error,
-}
-
-impl Failure {
-    pub(crate) fn new(what: &'static str, path: &Path, error: impl Into<io::Error>) -> Self {
-        Self {
-            what,
-            path: path.to_owned(),
-            error: error.into(),
-        }
-    }
-
-    /// A failure that no system call has found.
-    fn refusal(what: &'static str, path: &Path, why: &'static str) -> Self {
-        Self::new(what, path, io::Error::new(io::ErrorKind::InvalidInput, why))
-    }
-
-    /// What a person can do about it, where something is known.
-    #[must_use]
-    pub fn remedy(&self) -> Option<&'static str> {
-        Some(match self.error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "give yourself the permission on it and its directory, or run as its owner"
-            }
-            io::ErrorKind::NotFound => "look at the spelling, or whether it was removed meanwhile",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free space where the copy goes, or copy elsewhere"
-            }
-            io::ErrorKind::ReadOnlyFilesystem => "copy elsewhere, or mount it for writing",
-            io::ErrorKind::InvalidFilename => {
-                "a name or path is too long or forbidden there: shorten it"
-            }
-            io::ErrorKind::FileTooLarge => "the file system there takes no file so large",
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.what, Named(&self.path), self.error)?;
-        match self.remedy() {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-/// A path on one line: with control characters or other than text, as a quoted string.
-#[derive(Clone, Copy, Debug)]
-pub struct Named<'a>(pub &'a Path);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.to_str() {
-            Some(text) if !text.is_empty() && !text.contains(char::is_control) => f.write_str(text),
-            _ => write!(f, "{:?}", self.0),
-        }
-    }
-}
-
-/// How far a copy is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Files copied whole.
-    pub files: u64,
-    /// Directories made or entered.
-    pub directories: u64,
-    /// Symbolic links and FIFOs.
-    pub others: u64,
-    /// Bytes of files, holes left out.
-    pub bytes: u64,
-    /// What could not be copied.
-    pub failures: u64,
-}
 
 /// What the threads of a copy share.
 struct Shared {
@@ -206,9 +101,19 @@ impl Shared {
         self.observer.failed(failure);
     }
 
+    fn told(&self, what: What, from: &Path, to: &Path) {
+        self.observer.event(&Event {
+            what,
+            from,
+            to,
+            bytes: 0,
+            backup: None,
+        });
+    }
+
     fn copied_file(&self, from: &Path, to: &Path) {
         Self::count(&self.files, 1);
-        self.observer.copied(from, to);
+        self.told(What::File, from, to);
     }
 }
 
@@ -251,6 +156,7 @@ enum Work {
 /// Copies files and trees. Clones are the same: one can stop, or ask after, what another does.
 #[derive(Clone)]
 pub struct Copier {
+    _options: Options,
     shared: Arc<Shared>,
 }
 
@@ -265,8 +171,9 @@ impl fmt::Debug for Copier {
 impl Copier {
     /// A copier that tells `observer` what it does; `()` does not listen.
     #[must_use]
-    pub fn new(observer: impl Observer + 'static) -> Self {
+    pub fn new(options: Options, observer: impl Observer + 'static) -> Self {
         Self {
+            _options: options,
             shared: Arc::new(Shared {
                 observer: Box::new(observer),
                 stop: AtomicBool::new(false),
@@ -289,9 +196,10 @@ impl Copier {
         Progress {
             files: read(&self.shared.files),
             directories: read(&self.shared.directories),
-            others: read(&self.shared.others),
+            links: read(&self.shared.others),
             bytes: read(&self.shared.bytes),
             failures: read(&self.shared.failures),
+            ..Progress::default()
         }
     }
 
@@ -306,11 +214,29 @@ impl Copier {
         self.shared.stopped()
     }
 
-    /// Copies `from`, whatever it is, so that it is at `to` itself: a file replaces a file or link
-    /// there, a directory is merged into a directory. One copy at a time.
+    /// What there is to copy, as far as [`plan`](Self::plan) has counted.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals::default()
+    }
+
+    /// Counts what is in `sources` by walking through them, as [`run`](Self::run) would;
+    /// [`totals`](Self::totals) tells how far it is. May run beside it. Failures are not told:
+    /// the copy will find them.
     ///
-    /// What fails is told to the observer and counted, and the rest goes on; see
-    /// [`progress`](Self::progress).
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the counting stops, and what is counted stays counted.
+    pub async fn plan(&self, sources: impl IntoIterator<Item = PathBuf>) -> Totals {
+        let _ = sources;
+        self.totals()
+    }
+
+    /// Copies each source, whatever it is, so that it is at the destination beside it: at that very
+    /// name, not in a directory of that name. Answers with what was done, by this copier in all.
+    ///
+    /// What fails is told to the observer and counted, and the rest goes on. One call at a time;
+    /// hard links are kept across the sources of one call.
     ///
     /// # Panics
     ///
@@ -318,10 +244,30 @@ impl Copier {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once it has begun, the copy goes on, and nobody is told when it is done.
-    /// [`stop`](Self::stop) it instead, and await its end.
-    pub async fn copy(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) {
-        let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+    /// Dropping the future is [`stop`](Self::stop): files that are whole stay, what is under way is
+    /// removed, which the jobs of the pool do soon after.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use annulet_fs::copy::{Copier, Options, Preserve};
+    ///
+    /// # async fn example() {
+    /// let mut options = Options::new();
+    /// options.preserve = Preserve::ALL;
+    /// let copier = Copier::new(options, ());
+    /// let done = copier.run([("photos".into(), "/backup/photos".into())]).await;
+    /// println!("{} files, {} failures", done.files, done.failures);
+    /// # }
+    /// ```
+    pub async fn run(&self, pairs: impl IntoIterator<Item = (PathBuf, PathBuf)>) -> Progress {
+        for (from, to) in pairs {
+            self.copy(from, to).await;
+        }
+        self.progress()
+    }
+
+    async fn copy(&self, from: PathBuf, to: PathBuf) {
         let shared = Arc::clone(&self.shared);
         let start = move || match guard::admit(&from, &to) {
             Ok(metadata) if metadata.is_dir() => vec![Work::Enter(from, to, None)],

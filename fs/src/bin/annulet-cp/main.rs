@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use annulet_fs::copy::Copier;
+use annulet_fs::copy::{Copier, Options};
 use annulet_runtime::{Builder, signal, spawn};
 
 use arguments::{Arguments, Parsed};
@@ -78,13 +78,13 @@ fn run(arguments: Arguments) -> ExitCode {
 async fn copy(arguments: Arguments) -> ExitCode {
     let to = place(&arguments.from, &arguments.to);
     let screen = Arc::new(Screen::new(&arguments));
-    let copier = Copier::new(Arc::clone(&screen));
+    let copier = Copier::new(Options::new(), Arc::clone(&screen));
     // Without a handler the system's default stands: a request ends the process at once.
     let stopping = signal::shutdown()
         .ok()
         .map(|asked| spawn(stop_when_asked(copier.clone(), asked)));
     let showing = spawn(Arc::clone(&screen).show(copier.clone()));
-    copier.copy(&arguments.from, &to).await;
+    copier.run([(arguments.from.clone(), to)]).await;
     if let Some(stopping) = stopping {
         stopping.abort();
     }

@@ -1,12 +1,11 @@
 //! What is said while it copies: a progress line on a terminal, failures, and names if asked for.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use annulet_fs::copy::{Copier, Failure, Named, Observer};
+use annulet_fs::copy::{Copier, Event, Failure, Named, Observer};
 use annulet_runtime::time::sleep;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -78,7 +77,8 @@ impl Screen {
 }
 
 impl Observer for Screen {
-    fn copied(&self, from: &Path, to: &Path) {
+    fn event(&self, event: &Event<'_>) {
+        let (from, to) = (event.from, event.to);
         if !self.verbose {
             return;
         }
