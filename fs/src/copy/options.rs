@@ -45,7 +45,7 @@ pub struct Options {
     pub direct: Direct,
     /// When the copies are on the disk.
     pub fsync: Fsync,
-    /// Reads each file back from the disk and compares it with what was read from the original.
+    /// Reads each copy back from the disk and compares it with the original.
     pub verify: bool,
     /// Goes on where an earlier copy with this option was ended: names that are whole are left,
     /// files that are not are continued. See [the module](super#continuing).

@@ -78,7 +78,9 @@ fn run(arguments: Arguments) -> ExitCode {
 async fn copy(arguments: Arguments) -> ExitCode {
     let to = place(&arguments.from, &arguments.to);
     let screen = Arc::new(Screen::new(&arguments));
-    let copier = Copier::new(Options::new(), Arc::clone(&screen));
+    let mut options = Options::new();
+    (options.preserve.mode, options.preserve.timestamps) = (true, true);
+    let copier = Copier::new(options, Arc::clone(&screen));
     // Without a handler the system's default stands: a request ends the process at once.
     let stopping = signal::shutdown()
         .ok()
