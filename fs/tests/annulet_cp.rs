@@ -711,13 +711,10 @@ fn a_file_that_shrinks_while_it_is_copied_ends_the_copy_of_it() {
         match output.status.code() {
             Some(0) => {
                 let bytes = fs::metadata(scratch.at("to")).expect("there").len();
-                assert!([2_000_000, 30_000_000].contains(&bytes), "{bytes}");
+                let told = said.contains("changed while it was copied");
+                assert!(told || [2_000_000, 30_000_000].contains(&bytes), "{bytes}");
             }
-            code => {
-                assert_eq!(code, Some(1), "{said}");
-                assert!(said.contains("became shorter"), "{said}");
-                assert!(!scratch.at("to").exists());
-            }
+            code => panic!("{code:?}: {said}"),
         }
         assert_no_leftovers(scratch.dir.path());
     });

@@ -188,6 +188,7 @@ impl Dir {
         }
         let mode = match options.preserve.mode {
             true => 0o700,
+            false if options.plain_modes => 0o777,
             false => stat.permissions() & 0o777 | 0o700,
         };
         let fresh = match folder.make_dir(to_name, mode) {
@@ -220,7 +221,7 @@ impl Dir {
             .stat()
             .map_err(|error| Failure::new("cannot open", path(), error))?;
         if there.is_same(stat) {
-            let why = "it is the directory to copy itself";
+            let why = "it is the directory to copy: nothing can be copied into itself";
             return Err(Failure::refusal("cannot copy to", path(), why));
         }
         if self.stat.is_none() {
@@ -324,7 +325,8 @@ impl Dir {
     fn keep(&self, folder: &Folder, stat: &Stat) -> io::Result<()> {
         let preserve = self.shared.options.preserve;
         let mode = stat.permissions() & 0o777;
-        if !preserve.mode && self.fresh && mode & 0o700 != 0o700 {
+        let plain = self.shared.options.plain_modes;
+        if !preserve.mode && !plain && self.fresh && mode & 0o700 != 0o700 {
             // It had more than the original, so that it could be filled.
             let made = folder.stat()?.permissions();
             platform::set_mode(folder, made & (mode | !0o700))?;

@@ -51,7 +51,7 @@ impl Draft {
         let is_small = stat.bytes <= LARGE_BYTES;
         let mode = match options.preserve.mode {
             true => 0o600,
-            false => stat.permissions() & 0o777,
+            false => plain_mode(item, stat),
         };
         if is_small {
             match to.create(&item.to_name, mode) {
@@ -143,11 +143,11 @@ impl Draft {
 
     /// The mode to set where the mode of the original is not kept: that of the file it replaces,
     /// or what the umask makes of the original's. `None` if it was made with it.
-    pub(super) fn mode_to_set(&self, stat: &Stat) -> Option<u32> {
+    pub(super) fn mode_to_set(&self, item: &Item, stat: &Stat) -> Option<u32> {
         match self.old {
             Some(_) if self.at.is_none() => None,
             Some(old) if old.kind == Kind::File => Some(old.permissions() & 0o777),
-            _ if self.is_lasting => Some(stat.permissions() & 0o777 & !platform::umask()),
+            _ if self.is_lasting => Some(plain_mode(item, stat) & !platform::umask()),
             _ => None,
         }
     }
@@ -162,6 +162,14 @@ impl Draft {
         let shared: &Shared = item.shared();
         shared.made(|| platform::stat(&self.file));
         Ok(self.backup.take())
+    }
+}
+
+/// The mode that a file is made with where the original's is not kept; the umask narrows it.
+fn plain_mode(item: &Item, stat: &Stat) -> u32 {
+    match item.shared().options.plain_modes {
+        true => 0o666,
+        false => stat.permissions() & 0o777,
     }
 }
 

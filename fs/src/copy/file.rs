@@ -143,7 +143,12 @@ impl Filling {
         let preserve = self.item.shared().options.preserve;
         let to = &self.draft.file;
         let inherits = self.item.dir.inherits;
-        if let (Some(mode), false) = (self.draft.mode_to_set(&self.stat), preserve.mode) {
+        if let (Some(old), false) = (&self.draft.old, preserve.ownership) {
+            // Who had the old file has the new one, where we may give it.
+            platform::set_owner(to, old)?;
+        }
+        let mode = self.draft.mode_to_set(&self.item, &self.stat);
+        if let (Some(mode), false) = (mode, preserve.mode) {
             platform::set_mode(to, mode)?;
         }
         attributes::finish(Some(&self.from), to, &self.stat, preserve, inherits)

@@ -27,6 +27,9 @@ pub struct Options {
     pub follow: Follow,
     /// What of the originals the copies keep beside their contents.
     pub preserve: Preserve,
+    /// Whether files and directories whose mode is not kept get the mode of new ones, which only the
+    /// umask narrows, and not their original's (`--no-preserve=mode`).
+    pub plain_modes: bool,
     /// What happens to a file that is there already.
     pub existing: Existing,
     /// Whether the observer is [asked](super::Observer::ask) before a file is replaced (`-i`).
@@ -73,6 +76,7 @@ impl Options {
             recursive: true,
             follow: Follow::Never,
             preserve: Preserve::NONE,
+            plain_modes: false,
             existing: Existing::Replace,
             ask: false,
             replace: Replace::Rename,

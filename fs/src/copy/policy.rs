@@ -37,7 +37,7 @@ pub(super) fn look(item: &Item, to: &Folder, stat: &Stat) -> Result<Old, Failure
         return Err(Failure::refusal("cannot replace", item.to_path(), why));
     }
     if shared.was_made(there.identity) {
-        let why = "this copy has made it itself, of another original";
+        let why = "this copy has just made it, of another original";
         return Err(Failure::refusal("cannot replace", item.to_path(), why));
     }
     let leads_here = || {
@@ -46,7 +46,7 @@ pub(super) fn look(item: &Item, to: &Folder, stat: &Stat) -> Result<Old, Failure
             && matches!(to.stat_at(&item.to_name, true), Ok(led) if led.is_same(stat))
     };
     if there.is_same(stat) || leads_here() {
-        let why = "it is the file to copy itself";
+        let why = "it and the original are the same file";
         return Err(Failure::refusal("cannot copy to", item.to_path(), why));
     }
     if item.dir.fresh {

@@ -34,16 +34,16 @@ pub(super) fn start(shared: &Arc<Shared>, pair: Pair) -> Vec<Work> {
 }
 
 fn try_start(shared: &Arc<Shared>, pair: &Pair) -> Result<Vec<Work>, Failure> {
-    let cannot_read = |error| Failure::new("cannot read", &pair.from, error);
+    let cannot_open = |error| Failure::new("cannot open", &pair.from, error);
     let (from, name, from_slash) = platform::split(&pair.from);
     let (to, to_name, to_slash) = platform::split(&pair.to);
-    let folder = Folder::open(&from).map_err(cannot_read)?;
+    let folder = Folder::open(&from).map_err(cannot_open)?;
     let follow = from_slash || shared.options.follow != Follow::Never;
-    let stat = folder.stat_at(&name, follow).map_err(cannot_read)?;
+    let stat = folder.stat_at(&name, follow).map_err(cannot_open)?;
     if from_slash && stat.kind != Kind::Directory {
-        return Err(cannot_read(ErrorKind::NotADirectory.into()));
+        return Err(cannot_open(ErrorKind::NotADirectory.into()));
     }
-    let from = Place::top(from, folder, &shared.shelf).map_err(cannot_read)?;
+    let from = Place::top(from, folder, &shared.shelf).map_err(cannot_open)?;
     let unreachable = |error| Failure::new("cannot reach", &pair.to, error);
     let folder = Folder::open(&to);
     if stat.kind == Kind::Directory {
@@ -72,7 +72,7 @@ fn admit_directory(
     to: Option<&Folder>,
 ) -> Result<(), Failure> {
     if !shared.options.recursive {
-        let why = "it is a directory; ask for a recursive copy";
+        let why = "it is a directory, and they are copied only if asked for (-r)";
         return Err(Failure::refusal("cannot copy", &pair.from, why));
     }
     let inside = match to {
@@ -84,7 +84,7 @@ fn admit_directory(
         },
     };
     if inside.map_err(|error| Failure::new("cannot reach", &pair.to, error))? {
-        let why = "it is inside the directory to copy; copy to a place outside of it";
+        let why = "it is inside the directory to copy, and that cannot go into itself";
         return Err(Failure::refusal("cannot copy to", &pair.to, why));
     }
     Ok(())

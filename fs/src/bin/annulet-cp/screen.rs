@@ -89,6 +89,10 @@ impl Observer for Screen {
         }
     }
 
+    fn warned(&self, warning: &Failure) {
+        self.failed(warning);
+    }
+
     fn failed(&self, failure: &Failure) {
         self.beside_the_line(|| crate::complain(&failure.to_string()));
     }
