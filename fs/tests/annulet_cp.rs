@@ -379,10 +379,7 @@ fn a_file_is_not_copied_onto_itself_by_whatever_name() {
         fs::create_dir(scratch.at("dir")).expect("made");
         for to in ["file", "./file", "dir/../file", "hard", "soft", "."] {
             let said = scratch.fails("file", to);
-            assert!(
-                said.contains("the same file"),
-                "{to}: {said}"
-            );
+            assert!(said.contains("the same file"), "{to}: {said}");
         }
         assert_eq!(fs::read(scratch.at("file")).expect("read"), b"precious");
         assert!(scratch.at("soft").is_symlink());

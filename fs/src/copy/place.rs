@@ -116,17 +116,26 @@ impl Place {
         };
         while let Some(place) = closed.pop() {
             let found = folder.open_dir(&place.name, place.follow)?;
-            folder = place.reopened(found)?;
+            // Those on the way are not kept: they would push others off the shelf.
+            folder = match closed.is_empty() {
+                true => place.reopened(found)?,
+                false => place.proved(found)?,
+            };
         }
         Ok(folder)
     }
 
-    /// Takes what was found again, if it is this directory.
-    fn reopened(self: &Arc<Self>, found: Folder) -> io::Result<Arc<Folder>> {
-        if found.stat()?.identity != self.identity {
-            return Err(moved());
+    /// Takes what was found, if it is this directory.
+    fn proved(&self, found: Folder) -> io::Result<Arc<Folder>> {
+        match found.stat()?.identity == self.identity {
+            true => Ok(Arc::new(found)),
+            false => Err(moved()),
         }
-        let found = Arc::new(found);
+    }
+
+    /// Keeps what was found open, if it is this directory.
+    fn reopened(self: &Arc<Self>, found: Folder) -> io::Result<Arc<Folder>> {
+        let found = self.proved(found)?;
         *lock(&self.open) = Some(Arc::clone(&found));
         self.shelf.add(self);
         Ok(found)
