@@ -126,21 +126,28 @@ fn a_directory_of_many_names_is_copied_in_little_memory() -> io::Result<()> {
     if !alone("a_directory_of_many_names_is_copied_in_little_memory", 1024) {
         return Ok(());
     }
-    each_driver(|runtime, folder| {
-        let (from, to) = (folder.join("from"), folder.join("to"));
-        fs::create_dir(&from)?;
-        for number in 0..FILES {
-            fs::File::create(from.join(format!("{number:0200}")))?;
-        }
+    // In memory, if there is such a place: a disk takes a minute for so many.
+    let place = [Path::new("/dev/shm"), Path::new("/tmp")]
+        .into_iter()
+        .find(|place| place.is_dir());
+    let folder = tempfile::tempdir_in(place.expect("a place for files"))?;
+    let from = folder.path().join("from");
+    fs::create_dir(&from)?;
+    for number in 0..FILES {
+        fs::File::create(from.join(format!("{number:0200}")))?;
+    }
+    for choice in [Choice::Auto, Choice::Poll] {
+        let runtime = Builder::new().driver(choice).build()?;
+        let to = folder.path().join(format!("{choice:?}"));
         let before = peak_kib();
-        let done = copy(runtime, Options::new(), &from, &to);
+        let done = copy(&runtime, Options::new(), &from, &to);
+        let more = peak_kib().saturating_sub(before);
         assert_eq!((done.files, done.failures), (FILES, 0));
         assert_eq!(names(&to), names(&from));
         // The names alone are 4 MiB, of which some pieces are there at once.
-        let more = peak_kib().saturating_sub(before);
         assert!(more < 16 * 1024, "{more} KiB more than before");
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// The most memory that this process has had, in KiB.
