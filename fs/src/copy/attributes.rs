@@ -20,6 +20,10 @@ pub(super) struct Kept {
     /// Extended attributes.
     pub(super) attributes: bool,
     /// Whether the copy may have inherited access control lists.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "lists are kept on Linux alone")
+    )]
     pub(super) inherited: bool,
 }
 

@@ -30,6 +30,10 @@ pub(super) struct Stat {
     pub(super) mode: u32,
     pub(super) owner: (u32, u32),
     /// The device that a special file stands for.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "special files are made on Linux alone")
+    )]
     pub(super) stands_for: u64,
     pub(super) bytes: u64,
     pub(super) bytes_on_disk: u64,
