@@ -12,11 +12,11 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use annulet_fs::copy::{Copier, Filter, Follow, Options, Preserve};
+use annulet_fs::copy::{Copier, Direct, Filter, Follow, Options, Preserve};
 use annulet_runtime::{Builder, Choice};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
-use support::{copy, copy_heard, each_driver, names};
+use support::{copy, copy_heard, descriptors, each_driver, names};
 
 /// Makes directories one in the other, and a file in each, by names alone: the path of the last is
 /// longer than any that the system takes.
@@ -218,6 +218,89 @@ fn names_of_one_file_in_two_sources_stay_names_of_one_file() -> io::Result<()> {
         assert_eq!(inode("to/a/file")?, inode("to/b/other")?);
     }
     Ok(())
+}
+
+#[test]
+fn a_tree_goes_from_one_file_system_to_another_and_back() -> io::Result<()> {
+    let Ok(memory) = tempfile::tempdir_in("/dev/shm") else {
+        println!(
+            "SKIP a_tree_goes_from_one_file_system_to_another_and_back: no privilege for /dev/shm"
+        );
+        return Ok(());
+    };
+    each_driver(|runtime, folder| {
+        let (from, back) = (folder.join("from"), folder.join("back"));
+        let there = memory.path().join(folder.file_name().expect("a name"));
+        fs::create_dir(&from)?;
+        for (number, bytes) in [0, 1, 4095, 4096, 131_073, 1_048_576, 1_048_577, 9_000_001]
+            .into_iter()
+            .enumerate()
+        {
+            let contents: Vec<u8> = (0..bytes).map(|at| (at % 241) as u8 | 1).collect();
+            fs::write(from.join(number.to_string()), contents)?;
+            fs::hard_link(
+                from.join(number.to_string()),
+                from.join(format!("{number}-again")),
+            )?;
+        }
+        for direct in [Direct::Never, Direct::Always] {
+            let mut options = Options::new();
+            options.preserve = Preserve::ALL;
+            options.direct = direct;
+            for (from, to) in [(&from, &there), (&there, &back)] {
+                let (done, said) = copy_heard(runtime, options.clone(), from, to);
+                assert_eq!((done.files, done.hard_links, said), (8, 8, Vec::new()));
+            }
+            for name in names(&from) {
+                assert!(
+                    fs::read(back.join(&name))? == fs::read(from.join(&name))?,
+                    "{name:?}"
+                );
+                let (one, other) = (
+                    fs::metadata(from.join(&name))?,
+                    fs::metadata(back.join(&name))?,
+                );
+                let look = |metadata: &fs::Metadata| {
+                    (metadata.mtime(), metadata.mtime_nsec(), metadata.nlink())
+                };
+                assert_eq!(look(&one), look(&other), "{name:?}");
+            }
+            fs::remove_dir_all(&there)?;
+            fs::remove_dir_all(&back)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_stopped_copy_of_linked_files_lets_go_of_everything() -> io::Result<()> {
+    each_driver(|runtime, folder| {
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        fs::create_dir(&from)?;
+        fs::write(from.join("large"), vec![1; 30 << 20])?;
+        for number in 0..100 {
+            fs::hard_link(from.join("large"), from.join(format!("{number}")))?;
+        }
+        let before = descriptors(folder);
+        let mut options = Options::new();
+        options.preserve = Preserve::ALL;
+        options.limit_bytes_per_s = NonZero::new(4 << 20);
+        let copier = Copier::new(options, ());
+        runtime.block_on(async {
+            let run = annulet_runtime::spawn({
+                let (copier, to) = (copier.clone(), to.clone());
+                async move { copier.run([(from, to)]).await }
+            });
+            while copier.progress().bytes == 0 {
+                annulet_runtime::yield_now().await;
+            }
+            copier.stop();
+            run.await.expect("no panic");
+        });
+        assert_eq!(descriptors(folder), before);
+        assert_eq!(names(&to), [""; 0]);
+        Ok(())
+    })
 }
 
 #[test]

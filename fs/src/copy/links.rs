@@ -88,4 +88,12 @@ impl Links {
             _ => Vec::new(),
         }
     }
+
+    /// Forgets everything. Names that still wait, in a copy that was stopped, hold directories, and
+    /// those hold what we are a part of.
+    pub(super) fn clear(&self) {
+        let links = std::mem::take(&mut *lock(&self.0));
+        // Not under the lock: directories are finished now.
+        drop(links);
+    }
 }

@@ -214,6 +214,7 @@ impl Copier {
         let lanes: Vec<_> = (0..shared.limits.jobs)
             .map(|_| spawn(std::rc::Rc::clone(&queue).lane()))
             .collect();
+        drop(queue);
         for lane in lanes {
             if let Err(error) = lane.await {
                 let error = io::Error::other(error);

@@ -204,3 +204,9 @@ impl Queue {
         }
     }
 }
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.shared.links.clear();
+    }
+}
