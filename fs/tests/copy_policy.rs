@@ -208,6 +208,7 @@ fn what_one_source_has_made_the_next_does_not_overwrite() -> io::Result<()> {
         let copier = Copier::new(Options::new(), std::sync::Arc::clone(&ear));
         let pairs = [(at("a"), at("to/x")), (at("b"), at("to/x"))];
         let done = runtime.block_on(copier.run(pairs));
+        assert_eq!(fs::read_to_string(at("to/x/sub/file"))?, "first");
         assert_eq!((done.files, done.failures), (3, 1));
         assert!(ear.0.lock().expect("no panic")[0].contains("just made"));
         assert_eq!(names(&at("to/x")), ["only-a", "only-b", "sub"]);

@@ -25,7 +25,7 @@ use rustix::fs::{
     utimensat,
 };
 
-use support::copy;
+use support::{copy, pattern};
 use tree::{Look, assert_alike, name};
 
 #[derive(Clone, Debug)]
@@ -180,9 +180,8 @@ fn write(path: &Path, pieces: &[Piece]) {
     let mut at = 0_u64;
     for piece in pieces {
         if !piece.is_hole {
-            let data: Vec<_> = (0..piece.bytes)
-                .map(|at| (at % 251) as u8 ^ piece.seed)
-                .collect();
+            let mut data = pattern(piece.bytes);
+            data.iter_mut().for_each(|byte| *byte ^= piece.seed);
             file.write_all_at(&data, at).expect("written");
         }
         at += piece.bytes as u64;
@@ -212,7 +211,7 @@ fn dress(path: &Path, node: &Node) {
             )
             .expect("a list");
         }
-        if node.list && metadata.is_dir() && node.nanos % 2 == 0 {
+        if node.list && metadata.is_dir() && node.nanos.is_multiple_of(2) {
             lsetxattr(
                 path,
                 "system.posix_acl_default",

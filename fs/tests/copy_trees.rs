@@ -16,7 +16,7 @@ use annulet_fs::copy::{Copier, Direct, Filter, Follow, Options, Preserve};
 use annulet_runtime::{Builder, Choice};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
-use support::{copy, copy_heard, descriptors, each_driver, names};
+use support::{copy, copy_heard, descriptors, each_driver, names, pattern};
 
 /// Makes directories one in the other, and a file in each, by names alone: the path of the last is
 /// longer than any that the system takes.
@@ -236,8 +236,7 @@ fn a_tree_goes_from_one_file_system_to_another_and_back() -> io::Result<()> {
             .into_iter()
             .enumerate()
         {
-            let contents: Vec<u8> = (0..bytes).map(|at| (at % 241) as u8 | 1).collect();
-            fs::write(from.join(number.to_string()), contents)?;
+            fs::write(from.join(number.to_string()), pattern(bytes))?;
             fs::hard_link(
                 from.join(number.to_string()),
                 from.join(format!("{number}-again")),

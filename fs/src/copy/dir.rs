@@ -189,7 +189,7 @@ impl Dir {
         let mode = match options.preserve.mode {
             true => 0o700,
             false if options.plain_modes => 0o777,
-            false => stat.permissions() & 0o777 | 0o700,
+            false => stat.permissions() & 0o1777 | 0o700,
         };
         let fresh = match folder.make_dir(to_name, mode) {
             Ok(()) => true,

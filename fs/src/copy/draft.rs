@@ -35,7 +35,7 @@ pub(super) struct Draft {
     at: Option<OsString>,
     to: OsString,
     backup: Option<OsString>,
-    /// What it replaces.
+    /// What it replaces, and has mode and owner of unless it keeps those of the original.
     pub(super) old: Option<Stat>,
     /// Bytes that it has already.
     pub(super) has_bytes: u64,
@@ -91,7 +91,10 @@ impl Draft {
         // Where there are no locks, nobody takes the file for left behind either.
         let _locked = platform::lock(&file);
         let mut draft = Self::with(item, to, file, Some(at));
-        (draft.old, draft.backup) = (old, backup);
+        // What is only moved out of the way leaves nothing to its successor.
+        let succeeds = backup.is_none() && options.replace != Replace::RemoveFirst;
+        draft.old = old.filter(|_| succeeds);
+        draft.backup = backup;
         Ok(Some(draft))
     }
 
@@ -131,6 +134,8 @@ impl Draft {
         (old, backup): (Option<Stat>, Option<OsString>),
     ) -> Result<Option<Self>, Failure> {
         let at = partial::lasting_name(stat, &item.to_name);
+        let cleared = partial::remove_outdated(to, &at);
+        cleared.map_err(|error| item.cannot_make(error))?;
         let opened = partial::open(to, &at).map_err(|error| item.cannot_make(error))?;
         let Some((file, has_bytes)) = opened else {
             return Ok(None);
@@ -166,7 +171,7 @@ impl Draft {
 }
 
 /// The mode that a file is made with where the original's is not kept; the umask narrows it.
-fn plain_mode(item: &Item, stat: &Stat) -> u32 {
+pub(super) fn plain_mode(item: &Item, stat: &Stat) -> u32 {
     match item.shared().options.plain_modes {
         true => 0o666,
         false => stat.permissions() & 0o777,

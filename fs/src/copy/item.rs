@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::attributes;
 use super::dir::Dir;
 use super::links::Claim;
 use super::place::Place;
@@ -15,6 +14,7 @@ use super::report::{Event, Failure, What};
 use super::shared::{Shared, count};
 use super::stat::{Kind, Stat};
 use super::work::Work;
+use super::{attributes, draft, platform};
 
 /// A name to copy, and the name of its copy.
 #[derive(Clone)]
@@ -137,10 +137,14 @@ impl Item {
             _ => None,
         };
         let preserve = self.shared().options.preserve;
+        let mode = match preserve.mode {
+            true => 0o600,
+            false => draft::plain_mode(self, stat),
+        };
         self.place_name(stat, what, |to, name| {
             match &target {
                 Some(target) => to.symlink(target, name)?,
-                None => super::platform::make_special(to, name, stat)?,
+                None => platform::make_special(to, name, stat, mode)?,
             }
             let finished = attributes::finish_name(
                 (&from, &self.name),

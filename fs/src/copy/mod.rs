@@ -63,6 +63,7 @@ mod work;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -77,7 +78,7 @@ pub use report::{Event, Failure, Named, Observer, Progress, Totals, What};
 use plan::Plan;
 use shared::{Shared, lock};
 use start::Pair;
-use work::{Queue, Work};
+use work::{Call, Queue, Work};
 
 /// Bytes that are read at once; more win nothing, and miss the processor's cache.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -203,24 +204,20 @@ impl Copier {
         let shared = Arc::clone(&self.shared);
         let pairs = pairs.into_iter().map(|(from, to)| Pair { from, to });
         let mut pairs: Vec<_> = pairs.collect();
-        if start::may_meet(&pairs) {
-            shared.remember_made();
-        }
-        // The last is the first to be taken.
-        pairs.reverse();
-        let work = pairs.into_iter().map(Work::Source).collect();
-        let queue = Queue::new(&shared, work);
         let mut stops = OnDrop(Some(|| shared.stop()));
-        let lanes: Vec<_> = (0..shared.limits.jobs)
-            .map(|_| spawn(std::rc::Rc::clone(&queue).lane()))
-            .collect();
-        drop(queue);
-        for lane in lanes {
-            if let Err(error) = lane.await {
-                let error = io::Error::other(error);
-                shared.fail(&Failure::new("a part of the copy was lost in", ".", error));
+        let call = Rc::new(Call(Arc::clone(&shared)));
+        if start::may_meet(&pairs) {
+            // One after the other: the first to name a place has it.
+            shared.remember_made();
+            for pair in pairs {
+                copy_all(&call, vec![Work::Source(pair)]).await;
             }
+        } else {
+            // The last is the first to be taken.
+            pairs.reverse();
+            copy_all(&call, pairs.into_iter().map(Work::Source).collect()).await;
         }
+        drop(call);
         let ours = Arc::clone(&shared);
         let synced = spawn_blocking(move || ours.sync_all()).await;
         if let Err(error) = synced {
@@ -229,5 +226,21 @@ impl Copier {
         }
         stops.0 = None;
         self.progress()
+    }
+}
+
+/// Does all there is to do, and what comes of it.
+async fn copy_all(call: &Rc<Call>, work: Vec<Work>) {
+    let shared = &call.0;
+    let queue = Queue::new(call, work);
+    let lanes: Vec<_> = (0..shared.limits.jobs)
+        .map(|_| spawn(Rc::clone(&queue).lane()))
+        .collect();
+    drop(queue);
+    for lane in lanes {
+        if let Err(error) = lane.await {
+            let error = io::Error::other(error);
+            shared.fail(&Failure::new("a part of the copy was lost in", ".", error));
+        }
     }
 }

@@ -22,8 +22,44 @@ const LASTING: &str = ".part";
 /// A hash that another version computes otherwise costs a new beginning, nothing more.
 pub(super) fn lasting_name(stat: &Stat, to_name: &OsStr) -> OsString {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    let hash = hasher.hash_one((stat.identity, stat.bytes, stat.modified, to_name));
-    format!("{PARTIAL}{hash:016x}{LASTING}").into()
+    let copy = hasher.hash_one(to_name);
+    let original = hasher.hash_one((stat.identity, stat.bytes, stat.modified));
+    format!("{PARTIAL}{copy:016x}.{original:016x}{LASTING}").into()
+}
+
+/// Removes partial files of the same copy that nobody will continue, because the original has
+/// changed.
+pub(super) fn remove_outdated(folder: &Folder, name: &OsStr) -> io::Result<()> {
+    let copy = &name.as_encoded_bytes()[..PARTIAL.len() + 16];
+    let is_outdated = |other: &OsStr| {
+        let bytes = other.as_encoded_bytes();
+        bytes.starts_with(copy) && bytes.ends_with(LASTING.as_bytes()) && other != name
+    };
+    for_each_name(folder, |folder, other| {
+        match is_outdated(other) && is_left_behind(folder, other) {
+            true => folder.remove(other),
+            false => Ok(()),
+        }
+    })
+}
+
+fn for_each_name(
+    folder: &Folder,
+    mut act: impl FnMut(&Folder, &OsStr) -> io::Result<()>,
+) -> io::Result<()> {
+    // A list of its own: the copy may be reading one from the same descriptor.
+    let folder = folder.open_dir(OsStr::new("."), true)?;
+    let mut piece = None;
+    loop {
+        let mut entries = Vec::new();
+        piece = platform::list(&folder, piece, &mut entries)?;
+        for entry in entries {
+            act(&folder, &entry.name)?;
+        }
+        if piece.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// Opens a file to continue, or makes it; and how long it is. `None` if somebody else is at it.
@@ -45,40 +81,32 @@ pub(super) fn sweep(dir: &Dir) {
     if !options.delete_partial || options.dry_run {
         return;
     }
-    let swept = to.folder().and_then(|folder| {
-        // A list of its own: the copy may be looking at the same descriptor.
-        let folder = folder.open_dir(OsStr::new("."), true)?;
-        let mut piece = None;
-        loop {
-            let mut entries = Vec::new();
-            piece = platform::list(&folder, piece, &mut entries)?;
-            for entry in entries {
-                if is_left_behind(&folder, &entry.name, options.resume) {
-                    folder.remove(&entry.name)?;
-                    let path = to.path_of(&entry.name);
-                    dir.shared.done(&Event {
-                        what: What::Removed,
-                        from: &path,
-                        to: &path,
-                        bytes: 0,
-                        backup: None,
-                    });
-                }
-            }
-            if piece.is_none() {
-                return Ok(());
-            }
+    let is_kept =
+        |name: &OsStr| options.resume && name.as_encoded_bytes().ends_with(LASTING.as_bytes());
+    let sweep = |folder: &Folder, name: &OsStr| {
+        if is_kept(name) || !is_left_behind(folder, name) {
+            return Ok(());
         }
-    });
+        folder.remove(name)?;
+        let path = to.path_of(name);
+        dir.shared.done(&Event {
+            what: What::Removed,
+            from: &path,
+            to: &path,
+            bytes: 0,
+            backup: None,
+        });
+        Ok(())
+    };
+    let swept = to.folder().and_then(|folder| for_each_name(&folder, sweep));
     if let Err(error) = swept {
         let failure = Failure::new("cannot remove partial files in", to.path(), error);
         dir.shared.fail(&failure);
     }
 }
 
-fn is_left_behind(folder: &Folder, name: &OsStr, resume: bool) -> bool {
-    let bytes = name.as_encoded_bytes();
-    if !bytes.starts_with(PARTIAL.as_bytes()) || resume && bytes.ends_with(LASTING.as_bytes()) {
+fn is_left_behind(folder: &Folder, name: &OsStr) -> bool {
+    if !name.as_encoded_bytes().starts_with(PARTIAL.as_bytes()) {
         return false;
     }
     match folder.stat_at(name, false).map(|stat| stat.kind) {

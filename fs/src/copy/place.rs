@@ -220,3 +220,37 @@ impl Drop for Place {
 fn moved() -> io::Error {
     io::Error::other("the directory was moved or replaced while it was copied")
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::io;
+    use std::sync::Arc;
+
+    use super::{Folder, Place, Shelf, lock};
+
+    #[test]
+    fn a_closed_place_is_found_again_unless_it_is_another_directory() -> io::Result<()> {
+        let root = tempfile::tempdir()?;
+        fs::create_dir_all(root.path().join("a/b"))?;
+        let shelf = Shelf::new(1);
+        let top = Place::top(root.path().to_owned(), Folder::open(root.path())?, &shelf)?;
+        let inside = |above: &Arc<Place>, name: &str| -> io::Result<Arc<Place>> {
+            let folder = above.folder()?.open_dir(OsStr::new(name), false)?;
+            let identity = folder.stat()?.identity;
+            Ok(above.inside(OsStr::new(name), Arc::new(folder), identity, false))
+        };
+        let a = inside(&top, "a")?;
+        let b = inside(&a, "b")?;
+        assert!(lock(&a.open).is_none(), "there is room for one");
+        b.open_above();
+        assert!(lock(&a.open).is_some() && lock(&b.open).is_none());
+        b.folder()?;
+        fs::rename(root.path().join("a"), root.path().join("moved"))?;
+        fs::create_dir_all(root.path().join("a/b"))?;
+        lock(&b.open).take();
+        assert!(b.folder().is_err(), "another directory has its name");
+        Ok(())
+    }
+}

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::dir::{Dir, Source};
 use super::options::Follow;
+use super::partial;
 use super::place::Place;
 use super::platform::{self, Folder};
 use super::report::Failure;
@@ -61,6 +62,7 @@ fn try_start(shared: &Arc<Shared>, pair: &Pair) -> Result<Vec<Work>, Failure> {
         root: OnceLock::new(),
     };
     let top = Dir::top(shared, source, from, to).map_err(unreachable)?;
+    partial::sweep(&top);
     let item = top.item(&name, &to_name);
     Ok(item.copy(stat.kind, true))
 }

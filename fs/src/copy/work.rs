@@ -109,6 +109,7 @@ fn job(shared: &Arc<Shared>, first: Work) -> Vec<Work> {
 /// What is to be done, the newest first.
 pub(super) struct Queue {
     shared: Arc<Shared>,
+    _call: Rc<Call>,
     work: RefCell<Vec<Work>>,
     large: RefCell<Vec<Work>>,
     /// Lanes that have something to do, and may bring more.
@@ -118,9 +119,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(shared: &Arc<Shared>, first: Vec<Work>) -> Rc<Self> {
+    pub(super) fn new(call: &Rc<Call>, first: Vec<Work>) -> Rc<Self> {
         Rc::new(Self {
-            shared: Arc::clone(shared),
+            shared: Arc::clone(&call.0),
+            _call: Rc::clone(call),
             work: RefCell::new(first),
             large: RefCell::default(),
             busy: Cell::new(0),
@@ -205,8 +207,11 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+/// One call to copy; when the last queue of it is gone, so is what was kept for later names.
+pub(super) struct Call(pub(super) Arc<Shared>);
+
+impl Drop for Call {
     fn drop(&mut self) {
-        self.shared.links.clear();
+        self.0.links.clear();
     }
 }

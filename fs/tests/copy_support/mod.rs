@@ -85,3 +85,8 @@ pub(crate) fn descriptors(folder: &Path) -> usize {
     let open = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     open.filter(|path| path.starts_with(folder)).count()
 }
+
+/// So many bytes that differ from place to place, none of them zero.
+pub(crate) fn pattern(bytes: usize) -> Vec<u8> {
+    (1..=251).cycle().take(bytes).collect()
+}

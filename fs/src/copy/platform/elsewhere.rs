@@ -41,6 +41,7 @@ pub(in crate::copy) fn make_special(
     _folder: &Folder,
     _name: &OsStr,
     _stat: &Stat,
+    _mode: u32,
 ) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,

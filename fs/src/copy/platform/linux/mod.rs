@@ -124,20 +124,20 @@ pub(in crate::copy) fn next_data(file: &File, at: u64) -> io::Result<Option<Rang
     Ok(Some(start..end))
 }
 
-/// Makes a FIFO, socket or device that its owner alone may use.
-pub(in crate::copy) fn make_special(folder: &Folder, name: &OsStr, stat: &Stat) -> io::Result<()> {
+/// Makes a FIFO, socket or device with a mode that the umask narrows.
+pub(in crate::copy) fn make_special(
+    folder: &Folder,
+    name: &OsStr,
+    stat: &Stat,
+    mode: u32,
+) -> io::Result<()> {
     let kind = FileType::from_raw_mode(RawMode::from(stat.mode));
     let device = match kind {
         FileType::CharacterDevice | FileType::BlockDevice => stat.stands_for,
         _ => 0,
     };
-    Ok(mknodat(
-        folder,
-        name,
-        kind,
-        Mode::RUSR | Mode::WUSR,
-        device,
-    )?)
+    let mode = Mode::from_raw_mode(mode & 0o777);
+    Ok(mknodat(folder, name, kind, mode, device)?)
 }
 
 /// Sets the mode of what must not be opened, unless it is something else by now.
