@@ -27,6 +27,8 @@ fn look_up(path: &Path, flags: OFlags) -> Option<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC;
     match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
         Ok(found) => Some(found),
+        // Of the name, not of the kernel: no call was made.
+        Err(Errno::INVAL) if path.as_os_str().as_bytes().contains(&0) => None,
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
             NO_LOOK_UP.store(true, Ordering::Relaxed);
             None
@@ -168,4 +170,22 @@ pub(crate) fn set_xattr(file: &File, name: &OsStr, value: &[u8]) -> io::Result<(
 
 pub(crate) fn remove_xattr(file: &File, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::fremovexattr(file, name.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::stat_cached;
+
+    #[test]
+    fn a_name_that_cannot_be_does_not_turn_looking_up_off() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        if stat_cached(here, true).is_none() {
+            println!("SKIP a_name_that_cannot_be: the kernel does not look up without waiting");
+            return;
+        }
+        assert!(stat_cached(Path::new("nul\0inside"), true).is_none());
+        assert!(stat_cached(here, true).is_some());
+    }
 }
