@@ -8,6 +8,7 @@
 
 #[cfg(feature = "copy")]
 pub mod copy;
+mod dir;
 pub mod direct;
 mod file;
 mod metadata;
@@ -16,12 +17,31 @@ mod offload;
 mod platform;
 mod scheduler;
 mod stream;
+mod temp;
+mod walk;
+pub mod watch;
 
+#[cfg(target_os = "linux")]
+pub use dir::Dir;
+pub use dir::{DirEntry, ReadDir, read_dir};
 pub use file::{File, LockKind, OpenOptions};
 #[cfg(target_os = "linux")]
 pub use metadata::{Attributes, DirectAlignment};
 pub use metadata::{FileType, Metadata};
-pub use name::{create_dir_all, metadata, read, read_dir, remove_file, rename, write};
+#[cfg(unix)]
+pub use name::{FileSystem, chown, lchown, statfs, symlink};
+pub use name::{
+    Rename, canonicalize, copy, create_dir, create_dir_all, hard_link, metadata, read, read_link,
+    read_many, read_to_string, remove_dir, remove_dir_all, remove_file, rename, rename_with,
+    set_permissions, set_times, stat_many, symlink_metadata, try_exists, write,
+};
+#[cfg(windows)]
+pub use name::{symlink_dir, symlink_file};
 pub use platform::Advice;
 pub use scheduler::{IoClass, Scheduler, Turn};
 pub use stream::{BufReader, BufWriter, Cursor, Lines, Split};
+pub use temp::{
+    NamedTempFile, PersistError, TempDir, named_temp_file, named_temp_file_in, temp_dir,
+    temp_dir_in, tempfile, tempfile_in,
+};
+pub use walk::{Walk, WalkEntry, WalkError, WalkOptions, walk};

@@ -31,12 +31,68 @@ use crate::platform;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct OpenOptions {
-    std: std::fs::OpenOptions,
-    append: bool,
+    asked: Asked,
     /// Nothing was asked for but to read.
     only_reads: bool,
-    /// The system's own; none but on Unix.
+    own: Own,
+}
+
+/// What every system has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    read: bool,
+    write: bool,
+    append: bool,
+    truncate: bool,
+    create: bool,
+    create_new: bool,
+}
+
+impl Asked {
+    fn std(self) -> std::fs::OpenOptions {
+        let mut std = std::fs::OpenOptions::new();
+        std.read(self.read).write(self.write).append(self.append);
+        std.truncate(self.truncate)
+            .create(self.create)
+            .create_new(self.create_new);
+        std
+    }
+}
+
+/// What Unix has besides.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug)]
+struct Own {
     flags: i32,
+    mode: u32,
+}
+
+#[cfg(unix)]
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            flags: 0,
+            mode: 0o666,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Own {
+    fn add_to(self, std: &mut std::fs::OpenOptions) {
+        use std::os::unix::fs::OpenOptionsExt;
+        std.mode(self.mode).custom_flags(self.flags);
+    }
+}
+
+/// Other systems have nothing besides.
+#[cfg(not(unix))]
+#[derive(Clone, Copy, Debug, Default)]
+struct Own;
+
+#[cfg(not(unix))]
+impl Own {
+    fn add_to(self, _std: &mut std::fs::OpenOptions) {}
 }
 
 impl Default for OpenOptions {
@@ -49,48 +105,46 @@ impl OpenOptions {
     /// Nothing is allowed yet.
     pub fn new() -> Self {
         Self {
-            std: std::fs::OpenOptions::new(),
-            append: false,
+            asked: Asked::default(),
             only_reads: true,
-            flags: 0,
+            own: Own::default(),
         }
     }
 
     /// Allows reading.
     pub fn read(mut self, on: bool) -> Self {
-        self.std.read(on);
+        self.asked.read = on;
         self
     }
 
     /// Allows writing.
     pub fn write(mut self, on: bool) -> Self {
-        self.std.write(on);
+        self.asked.write = on;
         self.changing()
     }
 
     /// Allows writing at the end alone, wherever that is at the time: by
     /// [`append`](File::append).
     pub fn append(mut self, on: bool) -> Self {
-        self.std.append(on);
-        self.append = on;
+        self.asked.append = on;
         self.changing()
     }
 
     /// Cuts the file to nothing.
     pub fn truncate(mut self, on: bool) -> Self {
-        self.std.truncate(on);
+        self.asked.truncate = on;
         self.changing()
     }
 
     /// Makes the file if it is missing.
     pub fn create(mut self, on: bool) -> Self {
-        self.std.create(on);
+        self.asked.create = on;
         self.changing()
     }
 
     /// Makes the file, and fails if it is there.
     pub fn create_new(mut self, on: bool) -> Self {
-        self.std.create_new(on);
+        self.asked.create_new = on;
         self.changing()
     }
 
@@ -127,24 +181,21 @@ impl OpenOptions {
         {
             return Ok(File::from_std(file));
         }
-        let (options, path) = (with_flags(&self.std, self.flags), path.to_owned());
+        let (options, path) = (self.std(), path.to_owned());
         let file = offload(move || options.open(path)).await?;
-        Ok(File::opened(file, self.append))
+        Ok(self.opened(file))
     }
-}
 
-#[cfg(unix)]
-fn with_flags(std: &std::fs::OpenOptions, flags: i32) -> std::fs::OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut std = std.clone();
-    std.custom_flags(flags);
-    std
-}
+    fn std(&self) -> std::fs::OpenOptions {
+        let mut std = self.asked.std();
+        self.own.add_to(&mut std);
+        std
+    }
 
-/// Other systems have flags of other kinds, and none are asked for.
-#[cfg(not(unix))]
-fn with_flags(std: &std::fs::OpenOptions, _none: i32) -> std::fs::OpenOptions {
-    std.clone()
+    /// What was opened with these options.
+    pub(crate) fn opened(&self, file: std::fs::File) -> File {
+        File::opened(file, self.asked.append)
+    }
 }
 
 /// What Unix systems have besides.
@@ -152,14 +203,13 @@ fn with_flags(std: &std::fs::OpenOptions, _none: i32) -> std::fs::OpenOptions {
 impl OpenOptions {
     /// The permissions of a file that is made, less the process's mask; 0o666 at first.
     pub fn mode(mut self, mode: u32) -> Self {
-        use std::os::unix::fs::OpenOptionsExt;
-        self.std.mode(mode);
+        self.own.mode = mode;
         self
     }
 
     /// Adds flags of the system's own, beside those of the methods here.
     pub fn custom_flags(mut self, flags: i32) -> Self {
-        self.flags |= flags;
+        self.own.flags |= flags;
         self.changing()
     }
 
@@ -216,5 +266,32 @@ impl OpenOptions {
     /// is gone when it is closed.
     pub fn unnamed(self) -> Self {
         self.flag(rustix::fs::OFlags::TMPFILE)
+    }
+
+    /// What they are in the kernel's words; as the standard library has it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for what contradicts itself.
+    pub(crate) fn system(&self) -> io::Result<(rustix::fs::OFlags, rustix::fs::Mode)> {
+        use rustix::fs::{Mode, OFlags};
+        let asked = self.asked;
+        let mut flags = match (asked.read, asked.write || asked.append) {
+            (true, false) => OFlags::RDONLY,
+            (false, true) => OFlags::WRONLY,
+            (true, true) => OFlags::RDWR,
+            (false, false) => return Err(rustix::io::Errno::INVAL.into()),
+        };
+        let changes = asked.truncate || asked.create || asked.create_new;
+        let cuts = asked.append && asked.truncate && !asked.create_new;
+        if cuts || changes && !(asked.write || asked.append) {
+            return Err(rustix::io::Errno::INVAL.into());
+        }
+        flags.set(OFlags::APPEND, asked.append);
+        flags.set(OFlags::CREATE, asked.create || asked.create_new);
+        flags.set(OFlags::EXCL, asked.create_new);
+        flags.set(OFlags::TRUNC, asked.truncate && !asked.create_new);
+        let custom = OFlags::from_bits_retain(self.own.flags.cast_unsigned()) - OFlags::RWMODE;
+        Ok((flags | custom, Mode::from_bits_truncate(self.own.mode)))
     }
 }

@@ -26,7 +26,7 @@ impl Stat {
         look(path).map(Self)
     }
 
-    pub(super) fn file_type(&self) -> FileType {
+    pub(crate) fn file_type(&self) -> FileType {
         let kind = self.0.file_type();
         if kind.is_symlink() {
             FileType::Symlink

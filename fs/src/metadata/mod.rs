@@ -68,8 +68,13 @@ impl FileType {
 impl FileType {
     /// The kind in the upper bits of a mode.
     pub(crate) fn of_mode(mode: rustix::fs::RawMode) -> Self {
+        Self::of_system(rustix::fs::FileType::from_raw_mode(mode))
+    }
+
+    /// The kind, as the system calls it.
+    pub(crate) fn of_system(kind: rustix::fs::FileType) -> Self {
         use rustix::fs::FileType as Kind;
-        match Kind::from_raw_mode(mode) {
+        match kind {
             Kind::RegularFile => Self::File,
             Kind::Directory => Self::Directory,
             Kind::Symlink => Self::Symlink,

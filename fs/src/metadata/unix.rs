@@ -17,7 +17,7 @@ impl Stat {
         self.0.dev()
     }
 
-    pub(super) fn ino(&self) -> u64 {
+    pub(crate) fn ino(&self) -> u64 {
         self.0.ino()
     }
 
