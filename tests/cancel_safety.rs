@@ -10,6 +10,7 @@ mod given_up {
     mod file_calls;
     mod files;
     mod messages;
+    mod names;
     mod polls;
     mod streams;
     mod waits;
