@@ -1,62 +1,104 @@
-//! `annulet-cp`: copies a file or a tree.
+//! `annulet-cp`: copies files and trees.
 //!
-//! The work is the library's (`annulet_fs::copy`); here are the words on the command line, what is
-//! said meanwhile, and the exit code.
+//! The work is the library's (`annulet_fs::copy`). Here are the words of the command line
+//! ([`arguments`], [`meaning`], [`places`], [`globs`]), what is said meanwhile ([`screen`],
+//! [`speaker`]), the signals and the exit code.
+//!
+//! One shard hears the signals and drives the copy; the library's jobs run on the blocking pool,
+//! and a thread of its own does the talking.
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod failures;
+mod globs;
+mod json;
+mod meaning;
+mod meter;
+mod names;
+mod pages;
+mod places;
+mod queue;
 mod screen;
+#[cfg_attr(unix, path = "signals_unix.rs")]
+#[cfg_attr(not(unix), path = "signals_other.rs")]
+mod signals;
+mod speaker;
+mod status;
+#[cfg_attr(unix, path = "terminal_unix.rs")]
+#[cfg_attr(not(unix), path = "terminal_other.rs")]
+mod terminal;
+mod units;
 
-use std::fs;
+use std::cell::Cell;
 use std::io::{self, Write};
-use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use annulet_fs::copy::{Copier, Options};
-use annulet_runtime::{Builder, signal, spawn};
+use annulet_runtime::sync::Event;
+use annulet_runtime::time::sleep;
+use annulet_runtime::{Builder, spawn};
+use clap::{CommandFactory, FromArgMatches};
 
-use arguments::{Arguments, Parsed};
-use screen::Screen;
+use arguments::Arguments;
+use places::Pair;
+use screen::{Manner, Said, Screen, Shown};
 
-const HELP: &str = "\
-annulet-cp: copies a file or a tree
-
-Usage: annulet-cp [-v] [-q] SRC DST
-
-  SRC  a file, a symbolic link (copied as a link), or a directory with all in it
-  DST  the new name; or a directory that exists, and then SRC goes into it under its own name
-       (`SRC/.` puts what is in SRC there instead)
-
-  -v, --verbose  name each file, link and directory as it is copied
-  -q, --quiet    no progress line, which is shown on a terminal alone
-  -h, --help     this text
-  -V, --version  the version
-
-Keeps mode and times, links, and holes of large files; not owners, hard links and attributes.
-A file gets its name when it is whole; one that is there is replaced then.
-
-Exit code: 0 if all was copied, 1 if something was not, 2 for a mistake in the call,
-130 if it was stopped.
-";
+/// Exit codes.
+const FAILED: u8 = 1;
+const MISTAKE: u8 = 2;
 
 fn main() -> ExitCode {
-    match arguments::parse(std::env::args_os().skip(1)) {
-        Ok(Parsed::Copy(arguments)) => run(arguments),
-        Ok(Parsed::Help) => print(HELP),
-        Ok(Parsed::Version) => print(concat!("annulet-cp ", env!("CARGO_PKG_VERSION"), "\n")),
-        Err(message) => {
-            complain(&format!("{message}; try --help"));
-            ExitCode::from(2)
+    let matches = match Arguments::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return told(&error),
+    };
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => return told(&error),
+    };
+    if let Some(shell) = arguments.completions {
+        return print(&pages::completions(shell));
+    }
+    if arguments.man {
+        return print(&pages::manual());
+    }
+    let options = meaning::options(&arguments, &matches);
+    match options.and_then(|options| Ok((options, places::pairs(&arguments)?))) {
+        Ok((options, pairs)) => run(options, Manner::of(&arguments), pairs),
+        Err(mistake) => {
+            complain(&format!("{mistake}; try --help"));
+            ExitCode::from(MISTAKE)
         }
     }
 }
 
-fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_unwritable) => ExitCode::from(1),
+/// What clap has to say instead: help, the version, or a mistake.
+fn told(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let text = error.to_string();
+        complain(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+        return ExitCode::from(MISTAKE);
     }
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => unwritable(&error),
+    }
+}
+
+fn print(text: &[u8]) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => unwritable(&error),
+    }
+}
+
+fn unwritable(error: &io::Error) -> ExitCode {
+    let reason = failures::reason(error);
+    complain(&format!("cannot write to standard output: {reason}"));
+    ExitCode::from(FAILED)
 }
 
 fn complain(message: &str) {
@@ -64,61 +106,85 @@ fn complain(message: &str) {
     let _gone = writeln!(io::stderr(), "annulet-cp: {message}");
 }
 
-fn run(arguments: Arguments) -> ExitCode {
+fn run(options: Options, manner: Manner, pairs: Vec<Pair>) -> ExitCode {
     let runtime = match Builder::new().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("no runtime: {error}"));
-            return ExitCode::from(1);
+            return ExitCode::from(FAILED);
         }
     };
-    runtime.block_on(copy(arguments))
-}
-
-async fn copy(arguments: Arguments) -> ExitCode {
-    let to = place(&arguments.from, &arguments.to);
-    let screen = Arc::new(Screen::new(&arguments));
-    let mut options = Options::new();
-    (options.preserve.mode, options.preserve.timestamps) = (true, true);
-    let copier = Copier::new(options, Arc::clone(&screen));
-    // Without a handler the system's default stands: a request ends the process at once.
-    let stopping = signal::shutdown()
-        .ok()
-        .map(|asked| spawn(stop_when_asked(copier.clone(), asked)));
-    let showing = spawn(Arc::clone(&screen).show(copier.clone()));
-    copier.run([(arguments.from.clone(), to)]).await;
-    if let Some(stopping) = stopping {
-        stopping.abort();
-    }
-    showing.abort();
-    screen.clear();
-    let failures = copier.progress().failures;
-    if copier.is_stopped() {
-        ExitCode::from(130)
-    } else if failures > 0 || screen.is_broken() {
-        ExitCode::from(1)
-    } else {
-        ExitCode::SUCCESS
-    }
-}
-
-/// The first request to end stops the copy in good order, the second ends the process.
-async fn stop_when_asked(copier: Copier, mut asked: signal::Request) {
-    (&mut asked).await;
-    copier.stop();
-    complain("stopping: what is whole stays, what is under way is removed");
-    asked.await;
-    std::process::exit(130);
-}
-
-/// Where the copy goes: into a directory that is there, else to the very name.
-fn place(from: &Path, to: &Path) -> PathBuf {
-    let contents = from.as_os_str().as_encoded_bytes().ends_with(b"/.");
-    let named = matches!(from.components().next_back(), Some(Component::Normal(_)));
-    match from.file_name() {
-        Some(name) if named && !contents && fs::metadata(to).is_ok_and(|to| to.is_dir()) => {
-            to.join(name)
+    match runtime.block_on(copy(options, manner, pairs)) {
+        Ok(exit_code) => ExitCode::from(exit_code),
+        Err(error) => {
+            complain(&format!("cannot begin: {error}"));
+            ExitCode::from(FAILED)
         }
-        _ => to.to_owned(),
     }
+}
+
+async fn copy(options: Options, manner: Manner, pairs: Vec<Pair>) -> io::Result<u8> {
+    let note = if options.resume {
+        "stopping: what is whole stays, and --resume goes on with the rest"
+    } else {
+        "stopping: what is whole stays, what is under way is removed"
+    };
+    let screen = Arc::new(Screen::new(manner));
+    let queue = Arc::clone(&screen.queue);
+    let copier = Copier::new(options, screen);
+    let speaker = speaker::start(manner, &queue, copier.clone())?;
+
+    let asked = Rc::new(Asked::default());
+    let mut ending = signals::Ending::listen()?;
+    let stopping = spawn({
+        let (copier, queue, asked) = (copier.clone(), Arc::clone(&queue), Rc::clone(&asked));
+        async move {
+            asked.exit_code.set(Some(ending.next().await));
+            asked.event.set();
+            copier.stop();
+            queue.hurry();
+            queue.put(Said::Note(note));
+            // Who asks twice does not want to wait for anything.
+            let exit_code = ending.next().await;
+            std::process::exit(i32::from(exit_code));
+        }
+    });
+    let mut asking = signals::Asking::listen()?;
+    let answering = spawn(async move {
+        loop {
+            asking.next().await;
+            queue.put(Said::Status);
+        }
+    });
+    let counting = (manner.progress != Shown::Not).then(|| {
+        let sources: Vec<_> = pairs.iter().map(|(from, _)| from.clone()).collect();
+        let copier = copier.clone();
+        spawn(async move {
+            // What is done by then is not worth counting first.
+            sleep(speaker::FIRST_SHOWN).await;
+            copier.plan(sources).await;
+        })
+    });
+
+    let done = copier.run(pairs).await;
+    let failed = done.failures > 0 || done.warnings > 0;
+    let exit_code = asked
+        .exit_code
+        .get()
+        .unwrap_or(if failed { FAILED } else { 0 });
+    let said = speaker.end(exit_code, asked.event.wait()).await;
+    for task in [Some(stopping), Some(answering), counting]
+        .into_iter()
+        .flatten()
+    {
+        task.abort();
+    }
+    Ok(asked.exit_code.get().unwrap_or(said))
+}
+
+/// Whether the copy was asked to end, and the exit code then.
+#[derive(Default)]
+struct Asked {
+    exit_code: Cell<Option<u8>>,
+    event: Event,
 }

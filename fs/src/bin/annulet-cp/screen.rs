@@ -1,92 +1,105 @@
-//! What is said while it copies: a progress line on a terminal, failures, and names if asked for.
+//! What is said: the observer of the copy puts it in words, and a [speaker](crate::speaker) says it.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use annulet_fs::copy::{Copier, Event, Failure, Named, Observer};
-use annulet_runtime::time::sleep;
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use annulet_fs::copy::{Event, Failure, Observer, What};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, When};
+use crate::failures::Told;
+use crate::json;
+use crate::names::Quoted;
+use crate::queue::Queue;
+use crate::terminal;
 
-/// A copy that is done sooner shows nothing.
-const FIRST_SHOWN: Duration = Duration::from_millis(500);
-const SHOWN_EVERY: Duration = Duration::from_millis(200);
+/// Between two looks whether a question is still to be answered.
+const LOOK: Duration = Duration::from_millis(100);
 
-/// Standard output and error, shared with the progress line.
+/// What is to be said.
+pub(crate) enum Said {
+    /// On standard output, as it is.
+    Out(String),
+    /// A failure or warning, on standard error.
+    Failed(Told),
+    Warned(Told),
+    /// A note of the command, on standard error.
+    Note(&'static str),
+    /// A question that somebody now waits to have answered, or no longer.
+    Question(String),
+    Answered,
+    /// How far it is, whatever else is shown.
+    Status,
+    /// The last of all, with the exit code that the copy itself deserves.
+    End(u8),
+}
+
+/// How things are said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Name what is done.
+    pub(crate) names: bool,
+    pub(crate) json: bool,
+    pub(crate) dry_run: bool,
+    pub(crate) progress: Shown,
+}
+
+/// How it is shown how far the copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Not,
+    /// On a line that is drawn again and again.
+    Bar,
+    /// On a line of its own now and then.
+    Lines,
+}
+
+impl Manner {
+    pub(crate) fn of(arguments: &Arguments) -> Self {
+        let draws = terminal::columns().is_some();
+        let progress = match arguments.progress {
+            When::Never => Shown::Not,
+            _ if arguments.dry_run => Shown::Not,
+            When::Auto if arguments.quiet || !draws => Shown::Not,
+            When::Always if arguments.json || !draws => Shown::Lines,
+            When::Auto | When::Always => Shown::Bar,
+        };
+        Self {
+            names: arguments.verbose || (arguments.dry_run && !arguments.quiet),
+            json: arguments.json,
+            dry_run: arguments.dry_run,
+            progress,
+        }
+    }
+}
+
+/// The observer.
 pub(crate) struct Screen {
-    line: Option<ProgressBar>,
-    verbose: bool,
-    broken: AtomicBool,
+    pub(crate) manner: Manner,
+    pub(crate) queue: Arc<Queue<Said>>,
 }
 
 impl Screen {
-    pub(crate) fn new(arguments: &Arguments) -> Self {
-        let shows = !arguments.quiet && io::stderr().is_terminal();
+    pub(crate) fn new(manner: Manner) -> Self {
         Self {
-            line: shows.then(|| {
-                let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-                let style = ProgressStyle::with_template("{msg}").expect("a template of ours");
-                line.with_style(style)
-            }),
-            verbose: arguments.verbose,
-            broken: AtomicBool::new(false),
-        }
-    }
-
-    /// Keeps the progress line up to date, until aborted.
-    pub(crate) async fn show(self: Arc<Self>, copier: Copier) {
-        let Some(line) = &self.line else { return };
-        let started = Instant::now();
-        sleep(FIRST_SHOWN).await;
-        loop {
-            let progress = copier.progress();
-            let mean = progress.bytes as f64 / started.elapsed().as_secs_f64();
-            line.set_message(format!(
-                "{} files, {}, {:.0} MB/s, {} failed",
-                HumanCount(progress.files),
-                HumanBytes(progress.bytes),
-                mean / 1e6,
-                progress.failures,
-            ));
-            line.tick();
-            sleep(SHOWN_EVERY).await;
-        }
-    }
-
-    /// Takes the progress line away.
-    pub(crate) fn clear(&self) {
-        if let Some(line) = &self.line {
-            line.finish_and_clear();
-        }
-    }
-
-    /// Whether names that were asked for could not be written.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
-    }
-
-    fn beside_the_line<R>(&self, write: impl FnOnce() -> R) -> R {
-        match &self.line {
-            Some(line) => line.suspend(write),
-            None => write(),
+            manner,
+            queue: Arc::new(Queue::new()),
         }
     }
 }
 
 impl Observer for Screen {
+    fn wants_events(&self) -> bool {
+        self.manner.names || self.manner.json
+    }
+
     fn event(&self, event: &Event<'_>) {
-        let (from, to) = (event.from, event.to);
-        if !self.verbose {
-            return;
-        }
-        let told =
-            self.beside_the_line(|| writeln!(io::stdout(), "{} -> {}", Named(from), Named(to)));
-        if told.is_err() && !self.broken.swap(true, Ordering::Relaxed) {
-            crate::complain("cannot write names to standard output; the copy goes on");
-        }
+        self.queue.put(Said::Out(if self.manner.json {
+            json::event(event, self.manner.dry_run)
+        } else {
+            in_words(event)
+        }));
     }
 
     fn warned(&self, warning: &Failure) {
@@ -94,6 +107,44 @@ impl Observer for Screen {
     }
 
     fn failed(&self, failure: &Failure) {
-        self.beside_the_line(|| crate::complain(&failure.to_string()));
+        if self.manner.json {
+            self.queue.put(Said::Out(json::failure("failed", failure)));
+        }
+        self.queue.put(Said::Failed(failure.into()));
+    }
+
+    fn warned(&self, warning: &Failure) {
+        if self.manner.json {
+            self.queue.put(Said::Out(json::failure("warned", warning)));
+        }
+        self.queue.put(Said::Warned(warning.into()));
+    }
+
+    fn ask(&self, to: &Path) -> bool {
+        // In a script nobody answers, and what stands in its input is not meant as an answer.
+        if !io::stdin().is_terminal() {
+            return false;
+        }
+        let question = format!("annulet-cp: replace {}? ", Quoted(to));
+        self.queue.put(Said::Question(question));
+        while !terminal::has_input(LOOK) {
+            if self.queue.is_hurried() {
+                return false;
+            }
+        }
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        self.queue.put(Said::Answered);
+        read.is_ok() && answer.trim_start().starts_with(['y', 'Y'])
+    }
+}
+
+fn in_words(event: &Event<'_>) -> String {
+    let (from, to) = (Quoted(event.from), Quoted(event.to));
+    match (event.what, event.backup) {
+        (What::Skipped, _) => format!("skipped {to}\n"),
+        (What::Removed, _) => format!("removed {to}\n"),
+        (_, Some(backup)) => format!("{from} -> {to} (backup: {})\n", Quoted(backup)),
+        (_, None) => format!("{from} -> {to}\n"),
     }
 }
