@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum, ValueHint};
 
 use crate::units;
 
@@ -144,7 +144,7 @@ pub(crate) struct Arguments {
     pub(crate) include: Vec<String>,
 
     /// Copy all sources into this directory
-    #[arg(short, long, value_name = "DIR", help_heading = WHERE)]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = WHERE)]
     pub(crate) target_directory: Option<PathBuf>,
 
     /// Take the last name for the copy's own, even of a directory

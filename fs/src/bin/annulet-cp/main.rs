@@ -31,6 +31,7 @@ mod units;
 
 use std::cell::Cell;
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 use annulet_fs::copy::{Copier, Options};
 use annulet_runtime::sync::Event;
 use annulet_runtime::time::sleep;
-use annulet_runtime::{Builder, spawn};
+use annulet_runtime::{Builder, PoolConfig, spawn};
 use clap::{CommandFactory, FromArgMatches};
 
 use arguments::Arguments;
@@ -107,7 +108,11 @@ fn complain(message: &str) {
 }
 
 fn run(options: Options, manner: Manner, pairs: Vec<Pair>) -> ExitCode {
-    let runtime = match Builder::new().build() {
+    let mut pool = PoolConfig::default();
+    // Jobs that wait for a thread are not under way.
+    let jobs = options.jobs.map_or(0, NonZero::get);
+    pool.threads_max = pool.threads_max.max(jobs);
+    let runtime = match Builder::new().pool(pool).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("no runtime: {error}"));

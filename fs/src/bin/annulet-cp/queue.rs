@@ -9,9 +9,10 @@
 //! reads.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const WAITING_MAX: usize = 1000;
 
@@ -75,23 +76,17 @@ impl<T> Queue<T> {
     }
 
     /// All that waits, once something does; nothing if that is not before the deadline.
-    pub(crate) fn take(&self, deadline: Option<Instant>) -> VecDeque<T> {
+    pub(crate) fn take(&self, deadline: Instant) -> VecDeque<T> {
         let mut state = self.lock();
         while state.waiting.is_empty() {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            state = match left {
-                Some(Duration::ZERO) => break,
-                Some(left) => {
-                    let woken = self.filled.wait_timeout(state, left);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self
-                    .filled
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.filled.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let taken = std::mem::take(&mut state.waiting);
+        let taken = mem::take(&mut state.waiting);
         self.emptied.notify_all();
         taken
     }
@@ -120,7 +115,7 @@ mod tests {
             }
         });
         assert!(is_done.try_recv().is_err());
-        let taken: Vec<usize> = queue.take(None).into();
+        let taken: Vec<usize> = queue.take(Instant::now()).into();
         assert!(
             taken
                 .iter()
@@ -148,7 +143,7 @@ mod tests {
         for putter in putters {
             putter.join().expect("no panic");
         }
-        assert_eq!(queue.take(None).len(), WAITING_MAX + 4);
-        assert!(queue.take(Some(Instant::now())).is_empty());
+        assert_eq!(queue.take(Instant::now()).len(), WAITING_MAX + 4);
+        assert!(queue.take(Instant::now()).is_empty());
     }
 }

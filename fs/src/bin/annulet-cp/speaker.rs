@@ -35,6 +35,8 @@ use crate::terminal;
 
 /// A copy that is done sooner shows nothing.
 pub(crate) const FIRST_SHOWN: Duration = Duration::from_millis(500);
+/// The [meter](Meter) does not like to be looked at less often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const DRAWN_EVERY: Duration = Duration::from_millis(100);
 const LINES_EVERY: Duration = Duration::from_secs(5);
 const JSON_EVERY: Duration = Duration::from_secs(1);
@@ -60,6 +62,8 @@ pub(crate) fn start(
         copier,
         meter: Meter::new(Instant::now()),
         failures: Failures::default(),
+        out: String::new(),
+        err: String::new(),
         bar: String::new(),
         drawn: false,
         asking: false,
@@ -107,6 +111,10 @@ struct Speaker {
     copier: Copier,
     meter: Meter,
     failures: Failures,
+    /// What waits for standard output and standard error: until the next write, or the answer to a
+    /// question.
+    out: String,
+    err: String,
     /// The line as it was drawn last.
     bar: String,
     /// It stands on the terminal.
@@ -119,73 +127,92 @@ struct Speaker {
 
 impl Speaker {
     fn run(&mut self) -> u8 {
-        let every = match (self.manner.progress, self.manner.json) {
-            (Shown::Not, _) => None,
-            (Shown::Bar, _) => Some(DRAWN_EVERY),
-            (Shown::Lines, true) => Some(JSON_EVERY),
-            (Shown::Lines, false) => Some(LINES_EVERY),
+        let (look, show) = match (self.manner.progress, self.manner.json) {
+            (Shown::Not, _) => (LOOK_EVERY, None),
+            (Shown::Bar, _) => (DRAWN_EVERY, Some(DRAWN_EVERY)),
+            (Shown::Lines, true) => (LOOK_EVERY, Some(JSON_EVERY)),
+            (Shown::Lines, false) => (LOOK_EVERY, Some(LINES_EVERY)),
         };
-        let mut next = every.map(|every| Instant::now() + every.max(FIRST_SHOWN));
+        let begun = Instant::now();
+        let mut next_look = begun + look;
+        let mut next_show = show.map(|show| begun + show.max(FIRST_SHOWN));
         loop {
-            if let Some(exit_code) = self.say_all(next) {
+            if let Some(exit_code) = self.say_all(next_look) {
                 return exit_code;
             }
             let now = Instant::now();
-            if next.is_some_and(|next| next <= now) {
-                self.tick();
-                next = every.map(|every| now + every);
+            if next_look > now {
+                continue;
+            }
+            next_look = now + look;
+            let status = self.status();
+            if next_show.is_some_and(|next| next <= now) {
+                next_show = show.map(|show| now + show);
+                self.show(&status);
             }
         }
     }
 
-    /// Says what there is to say, or what comes before the deadline.
-    fn say_all(&mut self, deadline: Option<Instant>) -> Option<u8> {
-        let mut out = String::new();
-        let mut err = String::new();
+    /// Says what there is to say, or what comes before the deadline. Answers with the exit code
+    /// once that was all.
+    fn say_all(&mut self, deadline: Instant) -> Option<u8> {
         let mut ended = None;
         for said in self.queue.take(deadline) {
             match said {
-                Said::Out(text) => out.push_str(&text),
+                Said::Out(text) => self.out.push_str(&text),
                 Said::Failed(failure) => {
-                    say(&mut err, &failure);
+                    line(&mut self.err, &failure);
                     self.failures.count(failure);
                 }
-                Said::Warned(warning) => say(&mut err, &format_args!("warning: {warning}")),
+                Said::Warned(warning) => {
+                    line(&mut self.err, &format_args!("warning: {warning}"));
+                }
                 Said::Note(note) => {
+                    // The question is not waited for any longer.
                     if mem::take(&mut self.asking) {
-                        err.push('\n');
+                        self.err.push('\n');
                     }
-                    say(&mut err, &note);
+                    line(&mut self.err, &note);
                 }
                 Said::Question(question) => {
+                    self.err.push_str(&question);
+                    self.write();
                     self.asking = true;
-                    err.push_str(&question);
                 }
                 Said::Answered => self.asking = false,
-                Said::Status => say(&mut err, &self.status().words()),
+                Said::Status => {
+                    let words = self.status().words();
+                    line(&mut self.err, &words);
+                }
                 Said::End(exit_code) => ended = Some(exit_code),
             }
         }
-        let Some(exit_code) = ended else {
-            if !out.is_empty() || !err.is_empty() {
-                self.say(&out, err);
-            }
-            return None;
-        };
-        err.push_str(&self.failures.summary());
+        if let Some(exit_code) = ended {
+            return Some(self.end(exit_code));
+        }
+        if !self.asking {
+            self.write();
+        }
+        None
+    }
+
+    fn end(&mut self, exit_code: u8) -> u8 {
+        self.err.push_str(&self.failures.summary());
         let status = self.status();
         let shown = self.manner.progress != Shown::Not && status.spent >= FIRST_SHOWN;
         if shown && !self.manner.json {
-            say(&mut err, &status.sum());
+            line(&mut self.err, &status.sum());
         }
-        self.erase();
-        self.say(&out, err);
+        if mem::take(&mut self.drawn) {
+            self.err.insert_str(0, ERASE);
+        }
+        self.write();
         if self.manner.json {
             let exit_code = self.exit_code(exit_code);
-            let summary = json::summary(&status, self.manner.dry_run, exit_code);
-            self.say(&summary, String::new());
+            self.out = json::summary(&status, self.manner.dry_run, exit_code);
+            self.write();
         }
-        Some(self.exit_code(exit_code))
+        self.exit_code(exit_code)
     }
 
     fn exit_code(&self, of_the_copy: u8) -> u8 {
@@ -203,60 +230,62 @@ impl Speaker {
         )
     }
 
-    fn tick(&mut self) {
-        let status = self.status();
+    fn show(&mut self, status: &Status) {
         match (self.manner.progress, self.manner.json) {
             (Shown::Not, _) => {}
-            (Shown::Bar, _) => self.draw(&status),
-            (Shown::Lines, true) => self.say(&json::progress(&status), String::new()),
-            (Shown::Lines, false) => {
-                let mut line = String::new();
-                say(&mut line, &status.words());
-                self.say("", line);
-            }
+            (Shown::Bar, _) => self.draw(status),
+            (Shown::Lines, true) => self.out.push_str(&json::progress(status)),
+            (Shown::Lines, false) => line(&mut self.err, &status.words()),
         }
+        self.write();
     }
 
-    /// Writes to both, with the line out of the way, and the line again below.
-    fn say(&mut self, out: &str, err: String) {
-        if self.drawn && !out.is_empty() && self.out_is_terminal {
-            write_err(ERASE);
-        }
-        if !out.is_empty() {
-            self.write_out(out);
-        }
-        let mut frame = err;
-        if self.drawn && !frame.is_empty() {
-            frame.insert_str(0, ERASE);
-        }
-        self.drawn &= !self.asking;
-        if self.drawn {
-            frame.push_str(&drawn(&self.bar));
-        }
-        write_err(&frame);
-    }
-
-    /// Draws the line as things are now, or takes it away where it is out of place.
+    /// Draws the line as things are now, unless something else stands in its place.
     fn draw(&mut self, status: &Status) {
         match terminal::columns().filter(|_| !self.asking && terminal::is_ours()) {
             Some(columns) => {
                 self.bar = status.bar(columns);
                 self.drawn = true;
-                write_err(&drawn(&self.bar));
+                write_err(&self.line_again());
             }
             // Where another program has the terminal, the line is no longer ours to clear.
             None => self.drawn = false,
         }
     }
 
-    fn erase(&mut self) {
-        if mem::take(&mut self.drawn) {
-            write_err(ERASE);
+    /// The line, and the cursor at its beginning; nothing where it does not fit any more.
+    fn line_again(&self) -> String {
+        if terminal::columns().is_some_and(|columns| self.bar.len() < columns) {
+            format!("\r{}\x1b[J\r", self.bar)
+        } else {
+            ERASE.to_owned()
         }
     }
 
+    /// Writes what waits for both streams, with the line out of the way, and the line again below.
+    fn write(&mut self) {
+        let (out, mut err) = (mem::take(&mut self.out), mem::take(&mut self.err));
+        if out.is_empty() && err.is_empty() {
+            return;
+        }
+        if self.drawn {
+            err.insert_str(0, ERASE);
+            if !out.is_empty() && self.out_is_terminal {
+                write_err(ERASE);
+            }
+        }
+        self.write_out(&out);
+        if self.drawn && err.ends_with(['\n', 'J']) {
+            err.push_str(&self.line_again());
+        } else {
+            // A question stands there now.
+            self.drawn = false;
+        }
+        write_err(&err);
+    }
+
     fn write_out(&mut self, text: &str) {
-        if self.broken {
+        if text.is_empty() || self.broken {
             return;
         }
         let mut out = io::stdout().lock();
@@ -270,13 +299,8 @@ impl Speaker {
     }
 }
 
-/// The line, and the cursor at its beginning.
-fn drawn(bar: &str) -> String {
-    format!("\r{bar}\x1b[J\r")
-}
-
 /// Adds a line of ours.
-fn say(text: &mut String, words: &dyn fmt::Display) {
+fn line(text: &mut String, words: &dyn fmt::Display) {
     writeln!(text, "annulet-cp: {words}").expect("a string takes what is written to it");
 }
 

@@ -1,0 +1,16 @@
+//! `annulet-cp` as its user meets it: what is copied, what is refused, what is said and returned.
+//!
+//! Every test runs the command itself, on both drivers; `poll` does without io_uring everywhere.
+#![cfg(unix)]
+
+mod like_cp;
+mod options;
+mod places;
+mod refusals;
+mod said;
+mod scratch;
+mod signals;
+mod terminal;
+mod tree;
+mod trees;
+mod troubles;
