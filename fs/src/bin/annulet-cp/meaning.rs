@@ -29,6 +29,7 @@ pub(crate) fn options(arguments: &Arguments, matches: &ArgMatches) -> Result<Opt
     options.recursive = arguments.recursive || arguments.archive;
     options.follow = words.follow(options.recursive);
     options.preserve = words.preserve();
+    options.plain_modes = !options.preserve.mode && words.disown_modes();
     (options.existing, options.ask) = words.existing();
     options.replace = match (arguments.no_atomic, arguments.force) {
         _ if arguments.remove_destination => Replace::RemoveFirst,
@@ -178,6 +179,12 @@ impl<'a> Words<'a> {
         kept
     }
 
+    /// Whether modes are not to be kept by express wish: then not even without the umask's bits.
+    fn disown_modes(&self) -> bool {
+        self.iter()
+            .any(|word| matches!(word, Word::NoPreserve(Attribute::Mode | Attribute::All)))
+    }
+
     /// What happens to files that are there, and whether it is asked for.
     fn existing(&self) -> (Existing, bool) {
         let (mut existing, mut keep, mut ask) = (Existing::Replace, false, false);
@@ -289,6 +296,12 @@ mod tests {
             links: true,
             ..Preserve::NONE
         };
+        assert!(
+            read("-a --no-preserve=mode a b")
+                .expect("right")
+                .plain_modes
+        );
+        assert!(!read("-r a b").expect("right").plain_modes);
         assert_eq!(kept("-d a b"), links);
         let picked = kept("--preserve=mode,links --no-preserve=mode,xattr a b");
         assert_eq!(picked, links);

@@ -102,10 +102,6 @@ impl Observer for Screen {
         }));
     }
 
-    fn warned(&self, warning: &Failure) {
-        self.failed(warning);
-    }
-
     fn failed(&self, failure: &Failure) {
         if self.manner.json {
             self.queue.put(Said::Out(json::failure("failed", failure)));
