@@ -240,7 +240,7 @@ fn progress_in_a_pipe_is_silence_or_lines_if_they_are_asked_for() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(0), "{said}");
             assert_eq!(
-                said.contains("1.91 MiB in 1 files"),
+                said.contains("1.91 MiB, 1 file in"),
                 options.contains("--progress -q"),
                 "{said}"
             );

@@ -4,7 +4,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
+use std::thread::yield_now;
 use std::time::{Duration, Instant};
+
+use rustix::io::ioctl_fionread;
 
 use crate::options::until_bytes;
 use crate::scratch::{Scratch, bytes, each, signal};
@@ -107,9 +110,11 @@ fn a_copy_that_is_asked_to_end_does_not_wait_for_readers_and_asked_twice_for_not
         }
         for insists in [false, true] {
             let mut child = scratch.start("-rv from to");
-            let mut names = BufReader::new(child.stdout.take().expect("piped"));
-            names.read_line(&mut String::new()).expect("a name");
-            // From now on nobody reads, and the pipe does not hold them all.
+            let names = child.stdout.take().expect("piped");
+            // Nobody reads, and the pipe does not hold them all.
+            while ioctl_fionread(&names).expect("a pipe") < 60_000 {
+                yield_now();
+            }
             signal(&child, "INT");
             while insists && child.try_wait().expect("it can be asked").is_none() {
                 signal(&child, "TERM");

@@ -35,6 +35,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annulet_fs::copy::{Copier, Options};
 use annulet_runtime::sync::Event;
@@ -49,6 +50,9 @@ use screen::{Manner, Said, Screen, Shown};
 /// Exit codes.
 const FAILED: u8 = 1;
 const MISTAKE: u8 = 2;
+
+/// A copy that is asked to end has done so by then, unless something is stuck.
+const GRACE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let matches = match Arguments::command().try_get_matches() {
@@ -149,8 +153,9 @@ async fn copy(options: Options, manner: Manner, pairs: Vec<Pair>) -> io::Result<
             copier.stop();
             queue.hurry();
             queue.put(Said::Note(note));
-            // Who asks twice does not want to wait for anything.
+            // Who asks twice does not want to wait: for a stuck disk, or for who does not read.
             let exit_code = ending.next().await;
+            sleep(GRACE).await;
             std::process::exit(i32::from(exit_code));
         }
     });

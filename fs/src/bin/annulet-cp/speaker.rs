@@ -204,7 +204,7 @@ impl Speaker {
             line(&mut self.err, &status.sum());
         }
         if mem::take(&mut self.drawn) {
-            self.err.insert_str(0, ERASE);
+            write_err(ERASE);
         }
         self.write();
         if self.manner.json {

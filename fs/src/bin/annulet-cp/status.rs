@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use annulet_fs::copy::{Progress, Totals};
 
 use crate::meter::Meter;
-use crate::units::{bytes_in_words, count_in_words, time_in_words};
+use crate::units::{bytes_in_words, count_in_words, files_in_words, time_in_words};
 
 /// A bar of less says nothing, one of more says it too loudly.
 const BAR_COLUMNS: std::ops::RangeInclusive<usize> = 10..=40;
@@ -83,10 +83,7 @@ impl Status {
             (None, _) => format!("of at least {total}"),
         })
         .filter(|part| !part.is_empty()));
-        add(Some(format!(
-            "{} files",
-            count_in_words(self.progress.files)
-        )));
+        add(Some(files_in_words(self.progress.files)));
         let Some(percent) = percent else {
             return clipped(line, room);
         };
@@ -113,10 +110,10 @@ impl Status {
             .left
             .map(|left| format!(", {} left", time_in_words(left)));
         format!(
-            "{}{}{of} in {} files, {}/s{}{}",
+            "{}{}{of}, {}, {}/s{}{}",
             percent.unwrap_or_default(),
             bytes_in_words(progress.bytes),
-            count_in_words(progress.files),
+            files_in_words(progress.files),
             bytes_in_words(self.rate),
             left.unwrap_or_default(),
             failed(progress),
@@ -133,9 +130,9 @@ impl Status {
         let seconds = self.spent.as_secs_f64().max(0.001);
         let mean = (self.progress.bytes as f64 / seconds) as u64;
         format!(
-            "{} in {} files, in {}, {}/s{}",
+            "{}, {} in {}, {}/s{}",
             bytes_in_words(self.progress.bytes),
-            count_in_words(self.progress.files),
+            files_in_words(self.progress.files),
             time_in_words(self.spent),
             bytes_in_words(mean),
             failed(&self.progress),
@@ -225,14 +222,10 @@ mod tests {
     fn a_line_for_a_log_says_the_same_in_words() {
         let words = status(3 << 30, 12 << 30, true).words();
         assert!(
-            words.starts_with("25%, 3.00 GiB of 12.0 GiB in 1,203 files, 3."),
+            words.starts_with("25%, 3.00 GiB of 12.0 GiB, 1,203 files, 3."),
             "{words}"
         );
         assert!(words.contains("GiB/s, 0:0"), "{words}");
-        assert!(
-            status(5, 0, false)
-                .words()
-                .starts_with("5 B in 1,203 files")
-        );
+        assert!(status(5, 0, false).words().starts_with("5 B, 1,203 files"));
     }
 }

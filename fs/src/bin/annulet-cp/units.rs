@@ -103,11 +103,17 @@ pub(crate) fn count_in_words(count: u64) -> String {
     words
 }
 
+/// `1 file`, `12,345 files`.
+pub(crate) fn files_in_words(count: u64) -> String {
+    let files = if count == 1 { "file" } else { "files" };
+    format!("{} {files}", count_in_words(count))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes_in_words, bytes_of, count_in_words, rate_of, time_in_words};
+    use super::{bytes_in_words, bytes_of, count_in_words, files_in_words, rate_of, time_in_words};
 
     #[test]
     fn sizes_are_read_as_the_core_utilities_read_them() {
@@ -169,5 +175,9 @@ mod tests {
         );
         let counts = [0, 999, 1000, 12_345, 1_234_567].map(count_in_words);
         assert_eq!(counts, ["0", "999", "1,000", "12,345", "1,234,567"]);
+        assert_eq!(
+            [0, 1, 2].map(files_in_words),
+            ["0 files", "1 file", "2 files"]
+        );
     }
 }
