@@ -2,12 +2,12 @@
 //! is gets its answer.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
 use std::process::Child;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
-use rustix::io::ioctl_fionread;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::options::until_bytes;
 use crate::scratch::{Scratch, bytes, each, signal};
@@ -109,10 +109,15 @@ fn a_copy_that_is_asked_to_end_does_not_wait_for_readers_and_asked_twice_for_not
             fs::write(scratch.at(&format!("from/{file}{tail}")), b"x").expect("written");
         }
         for insists in [false, true] {
-            let mut child = scratch.start("-rv from to");
-            let names = child.stdout.take().expect("piped");
-            // Nobody reads, and the pipe does not hold them all.
-            while ioctl_fionread(&names).expect("a pipe") < 60_000 {
+            // Nobody reads, and there is no room for a single name.
+            let (_unread, mut names) = io::pipe().expect("a pipe");
+            while has_room(&names) {
+                names.write_all(&[0; 4096]).expect("a free page");
+            }
+            let mut command = scratch.command(&["-rv", "from", "to"]);
+            let mut child = command.stdout(names).spawn().expect("it starts");
+            // More than are copied at once: some have been named.
+            while fs::read_dir(scratch.at("to")).map_or(0, Iterator::count) < 50 {
                 yield_now();
             }
             signal(&child, "INT");
@@ -125,6 +130,11 @@ fn a_copy_that_is_asked_to_end_does_not_wait_for_readers_and_asked_twice_for_not
             fs::remove_dir_all(scratch.at("to")).expect("removed");
         }
     });
+}
+
+fn has_room(pipe: &PipeWriter) -> bool {
+    let mut pipe = [PollFd::new(pipe, PollFlags::OUT)];
+    poll(&mut pipe, Some(&Timespec::default())).expect("polled") > 0
 }
 
 #[test]
