@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{XattrFlags, setxattr};
 
 use crate::scratch::{Scratch, age, bytes, each, write};
-use crate::tree::{assert_alike, picture};
+use crate::tree::{difference, picture};
 
 /// Things to copy, and things in the way.
 fn furnish(root: &Path) {
@@ -87,8 +87,8 @@ fn open_up(root: &Path) {
     assert!(found.is_ok_and(|found| found.success()));
 }
 
-#[track_caller]
-fn alike(scratch: &Scratch, words: &str) {
+/// What differs, if anything does.
+fn differs(scratch: &Scratch, words: &str) -> Option<String> {
     let want = scratch.dir.path().join("cp");
     let got = scratch.dir.path().join("annulet-cp");
     let split: Vec<&str> = words.split_whitespace().collect();
@@ -110,13 +110,15 @@ fn alike(scratch: &Scratch, words: &str) {
         codes.push(output.status.code());
         said.push_str(&String::from_utf8_lossy(&output.stderr));
     }
-    let context = format!("{words} ({}):\n{said}", scratch.driver);
-    assert_alike(&picture(&want), &picture(&got), &context);
-    assert_eq!(codes[0], codes[1], "{context}");
+    let trees = difference(&picture(&want), &picture(&got));
+    let codes = (codes[0] != codes[1]).then(|| format!("exit codes {codes:?}"));
     for root in [want, got] {
         open_up(&root);
         fs::remove_dir_all(root).expect("removed");
     }
+    let found: Vec<String> = trees.into_iter().chain(codes).collect();
+    (!found.is_empty())
+        .then(|| format!("{words} ({}): {}\n{said}", scratch.driver, found.join("; ")))
 }
 
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
@@ -128,9 +130,11 @@ fn all_alike(calls: &[&str]) {
         return;
     }
     each(|scratch| {
-        for words in calls {
-            alike(scratch, words);
-        }
+        let found: Vec<String> = calls
+            .iter()
+            .filter_map(|words| differs(scratch, words))
+            .collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
     });
 }
 
@@ -206,7 +210,7 @@ fn links_are_followed_where_cp_follows_them() {
         "-rH to-src new",
         "-rP to-src new",
         "-rH src new",
-        "-rPL src/sub src/file src/link new",
+        "-rPL src/sub src/file src/link dst",
         "-rL src/way src/link dst",
         "-aH to-src new",
         "-aL src/way new",
@@ -222,12 +226,14 @@ fn what_is_there_is_treated_as_by_cp() {
         "-i src/file src/closed dst",
         "-f src/file src/open dst",
         "--remove-destination src/file src/open dst",
-        "-b src/file src/open src/closed dst",
-        "--backup=simple src/file dst",
+        "-b src/file dst/file",
+        "--backup=numbered src/file src/open src/closed dst",
+        // GNU cp 9.1 makes simple backups in the wrong place if the target is a directory.
+        "--backup=simple src/file dst/file",
         "--backup=numbered src/file dst",
         "--backup=none src/file dst",
-        "-S .old src/file dst",
-        "-rb src dst2",
+        "-S .old src/file dst/file",
+        "-r --backup=t src dst2",
         "-rn src dst2",
         "-ru src dst2",
     ]);

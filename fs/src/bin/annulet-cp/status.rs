@@ -64,26 +64,30 @@ impl Status {
             Some(percent) => format!("{percent:>3}%  {rate}"),
             None => format!("{done:>8}  {rate}"),
         };
-        let mut add = |part: Option<String>| {
-            let part = part.filter(|part| columns_of(&line) + 2 + columns_of(part) <= room);
-            if let Some(part) = part {
+        let left = percent.and(self.left).map(time_in_words);
+        let failures = Some(self.progress.failures).filter(|&failures| failures > 0);
+        let total = bytes_in_words(self.totals.bytes);
+        let of = match percent {
+            Some(_) => Some(format!("{done} of {total}")),
+            None => (self.totals.bytes > 0).then(|| format!("of at least {total}")),
+        };
+        // The bar says more than the count of files does.
+        let bar = percent.map_or(0, |_| BAR_COLUMNS.start() + 4);
+        for (part, reserved) in [
+            (left.map(|left| format!("{left} left")), 0),
+            (
+                failures.map(|count| format!("{} failed", count_in_words(count))),
+                0,
+            ),
+            (of, 0),
+            (Some(files_in_words(self.progress.files)), bar),
+        ] {
+            let fits = |part: &String| columns_of(&line) + 2 + columns_of(part) + reserved <= room;
+            if let Some(part) = part.filter(fits) {
                 line.push_str("  ");
                 line.push_str(&part);
             }
-        };
-        add(percent
-            .and(self.left)
-            .map(|left| format!("{} left", time_in_words(left))));
-        let failures = self.progress.failures;
-        add((failures > 0).then(|| format!("{} failed", count_in_words(failures))));
-        let total = bytes_in_words(self.totals.bytes);
-        add(Some(match (percent, self.totals.bytes) {
-            (Some(_), _) => format!("{done} of {total}"),
-            (None, 0) => String::new(),
-            (None, _) => format!("of at least {total}"),
-        })
-        .filter(|part| !part.is_empty()));
-        add(Some(files_in_words(self.progress.files)));
+        }
         let Some(percent) = percent else {
             return clipped(line, room);
         };
@@ -199,6 +203,13 @@ mod tests {
             "{wide}"
         );
         assert!(status(3 << 30, 12 << 30, true).bar(40).contains(" left"));
+        let mut failing = status(3 << 30, 12 << 30, true);
+        failing.progress.failures = 3;
+        let usual = failing.bar(80);
+        assert!(
+            usual.starts_with('[') && usual.contains("3 failed"),
+            "{usual}"
+        );
         let counted = status(3 << 30, 12 << 30, false).bar(80);
         assert!(
             counted.contains("of at least 12.0 GiB") && !counted.contains("left"),
