@@ -116,8 +116,8 @@ fn a_copy_that_is_asked_to_end_does_not_wait_for_readers_and_asked_twice_for_not
             }
             let mut command = scratch.command(&["-rv", "from", "to"]);
             let mut child = command.stdout(names).spawn().expect("it starts");
-            // More than are copied at once: some have been named.
-            while fs::read_dir(scratch.at("to")).map_or(0, Iterator::count) < 50 {
+            // So many that names wait to be told, and threads for room among them.
+            while fs::read_dir(scratch.at("to")).map_or(0, Iterator::count) < 1000 {
                 yield_now();
             }
             signal(&child, "INT");

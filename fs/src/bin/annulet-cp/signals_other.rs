@@ -24,7 +24,6 @@ impl Ending {
 pub(crate) struct Asking;
 
 impl Asking {
-    #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self)
     }
