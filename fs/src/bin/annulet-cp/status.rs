@@ -73,6 +73,8 @@ impl Status {
         };
         // The bar says more than the count of files does.
         let bar = percent.map_or(0, |_| BAR_COLUMNS.start() + 4);
+        let many = self.totals.files != 1;
+        let files = many.then(|| files_in_words(self.progress.files));
         for (part, reserved) in [
             (left.map(|left| format!("{left} left")), 0),
             (
@@ -80,7 +82,7 @@ impl Status {
                 0,
             ),
             (of, 0),
-            (Some(files_in_words(self.progress.files)), bar),
+            (files, bar),
         ] {
             let fits = |part: &String| columns_of(&line) + 2 + columns_of(part) + reserved <= room;
             if let Some(part) = part.filter(fits) {
