@@ -52,7 +52,6 @@ fn furnish(root: &Path) {
     let sparse = File::create(at("src/sparse")).expect("made");
     sparse.write_all_at(&[1; 4096], 1 << 20).expect("written");
     sparse.set_len(4 << 20).expect("a hole at the end");
-    sparse.sync_all().expect("on the disk");
     age(&sparse, 1_000_000_007);
     write(&at("src/zeros"), &[0; 1 << 20], 0o644, 1_000_000_008);
     let made = Command::new("mkfifo").arg(at("src/fifo")).status();
