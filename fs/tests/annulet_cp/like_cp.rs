@@ -192,7 +192,7 @@ fn what_is_kept_is_what_cp_keeps() {
         "-r --preserve=ownership src new",
         "-r --preserve=xattr src new",
         "-a --no-preserve=timestamps,links src new",
-        "-r --no-preserve=mode src new",
+        "-r --no-preserve=mode src/sub src/suid dst",
         "-a --no-preserve=mode src/file src/suid dst",
         "-d src/sub/hard src/sub/deep/name dst",
         "--preserve=links src/sub/hard src/sub/deep/name dst",
