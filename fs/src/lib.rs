@@ -1,9 +1,21 @@
 //! Files on a shard of annulet.
 //!
-//! Reads, writes and syncs go through the ring, without a thread; where there is no ring, and for
-//! names and directories, they go to the blocking pool, so that a shard never waits for a disk.
-//! All access is positional: a [`File`] has no cursor, and concurrent operations do not disturb one
-//! another.
+//! Reads and writes go through the ring, without a thread, or are done in place where the page cache
+//! has the bytes or takes them; what the ring has no cheap request for, and everything where there
+//! is no ring, is a call on the blocking pool. A shard never waits for a disk.
+//!
+//! | what | is |
+//! |---|---|
+//! | an open file, at offsets; operations at once do not disturb one another | [`File`], [`OpenOptions`] |
+//! | a place in it that moves on, for the poll traits | [`Cursor`], [`BufReader`], [`BufWriter`] |
+//! | past the page cache | [`direct`] |
+//! | names: look, make, rename, remove | [`metadata()`], [`create_dir_all`], [`rename`], [`remove_dir_all`], … |
+//! | what is in a directory, and below | [`read_dir`], [`walk()`](walk()) |
+//! | an open directory that nothing leads out of | `Dir` |
+//! | temporary files and directories | [`tempfile()`](tempfile()), [`NamedTempFile`], [`TempDir`] |
+//! | to hear of changes | [`watch`] |
+//! | who may use the disk next | [`Scheduler`] |
+//! | copies of trees (feature `copy`), and the command `annulet-cp` (feature `cp`) | `copy` |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "copy")]
