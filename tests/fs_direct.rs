@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod on_disk;
     pub(crate) mod pattern;
     pub(crate) mod random;
     pub(crate) mod variants;
@@ -11,29 +12,15 @@ mod support {
 use std::fs as std_fs;
 use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use annulet::fs::OpenOptions;
 use annulet::fs::direct::DirectFile;
-use annulet::time::timeout;
 use futures_util::StreamExt;
+use support::on_disk::on_every_variant;
 use support::pattern::pattern;
 use support::random::{Random, seed};
-use support::variants::variants;
-
-fn on_every_variant(body: impl AsyncFn(&str, &Path)) {
-    for variant in variants() {
-        let dir = tempfile::tempdir_in(".").expect("a directory on a disk");
-        let runtime = variant.builder().build().expect("a runtime");
-        runtime.block_on(async {
-            let ran = timeout(Duration::from_secs(60), body(&variant.name, dir.path())).await;
-            ran.unwrap_or_else(|_| panic!("stuck on {}", variant.name));
-        });
-    }
-}
 
 #[test]
 fn any_range_is_read_and_written_as_if_there_were_no_blocks() {

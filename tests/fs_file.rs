@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod support {
+    pub(crate) mod on_disk;
     pub(crate) mod variants;
 }
 
@@ -14,19 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use annulet::fs::{self, Advice, File, FileType, LockKind, OpenOptions};
-use annulet::time::timeout;
-use support::variants::variants;
-
-fn on_every_variant(body: impl AsyncFn(&str, &Path)) {
-    for variant in variants() {
-        let dir = tempfile::tempdir_in(".").expect("a directory on a disk");
-        let runtime = variant.builder().build().expect("a runtime");
-        runtime.block_on(async {
-            let ran = timeout(Duration::from_secs(60), body(&variant.name, dir.path())).await;
-            ran.unwrap_or_else(|_| panic!("stuck on {}", variant.name));
-        });
-    }
-}
+use support::on_disk::on_every_variant;
 
 /// A file with these bytes, opened to be read and written.
 async fn made(dir: &Path, bytes: &[u8]) -> (PathBuf, File) {

@@ -5,6 +5,7 @@
 mod support {
     pub(crate) mod fds;
     pub(crate) mod fds_back;
+    pub(crate) mod on_disk;
     pub(crate) mod random;
     pub(crate) mod variants;
 }
@@ -18,25 +19,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use annulet::fs::{BufReader, BufWriter, Cursor, File, OpenOptions};
-use annulet::time::timeout;
 use futures_util::{
     AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, StreamExt,
 };
 use support::fds::open_fds;
 use support::fds_back::fds_are_back_to;
+use support::on_disk::on_every_variant;
 use support::random::{Random, seed};
 use support::variants::variants;
-
-fn on_every_variant(body: impl AsyncFn(&str, &Path)) {
-    for variant in variants() {
-        let dir = tempfile::tempdir_in(".").expect("a directory on a disk");
-        let runtime = variant.builder().build().expect("a runtime");
-        runtime.block_on(async {
-            let ran = timeout(Duration::from_secs(60), body(&variant.name, dir.path())).await;
-            ran.unwrap_or_else(|_| panic!("stuck on {}", variant.name));
-        });
-    }
-}
 
 fn made(dir: &Path, bytes: &[u8]) -> PathBuf {
     let path = dir.join("file");

@@ -1,26 +1,25 @@
 //! Watching: what happens is told, once and in order; what could not be kept is told too.
 #![cfg(target_os = "linux")]
 
-#[path = "support/fds.rs"]
-mod fds;
+mod support {
+    pub(crate) mod alone;
+    pub(crate) mod fds;
+    pub(crate) mod fds_closed;
+}
 
 use std::fs as plain;
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use annulet::fs::watch::{Event, EventKind, Interest, WatchId, Watcher};
 use annulet::stream::StreamExt;
-use annulet::time::{sleep, timeout};
+use annulet::time::timeout;
+use support::alone::alone_on_each_driver;
+use support::fds::open_fds;
+use support::fds_closed::fds_are_back_to;
 
-/// Runs a test on each driver, one test at a time, and ends it where it hangs.
 fn on_each_driver(test: impl AsyncFn() -> io::Result<()>) {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    annulet::for_each_driver(|runtime| {
-        let ended = runtime.block_on(async { timeout(Duration::from_secs(60), test()).await });
-        ended.expect("it does not hang").expect("it succeeds");
-    });
+    alone_on_each_driver(Duration::from_secs(60), test);
 }
 
 /// What an event says, without the watch and the cookie.
@@ -217,7 +216,7 @@ fn a_wait_that_is_given_up_loses_no_event() {
 fn a_watcher_that_is_dropped_is_closed_also_while_it_waits() {
     on_each_driver(async || {
         let folder = tempfile::tempdir()?;
-        let before = fds::open_fds();
+        let before = open_fds();
         for waits in [false, true] {
             let mut watcher = Watcher::new()?;
             watcher.add(folder.path(), Interest::ALL).await?;
@@ -226,9 +225,7 @@ fn a_watcher_that_is_dropped_is_closed_also_while_it_waits() {
                 assert!(waited.is_err(), "nothing happens");
             }
             drop(watcher);
-            while fds::open_fds() > before {
-                sleep(Duration::from_millis(1)).await;
-            }
+            fds_are_back_to(before).await;
         }
         Ok(())
     });

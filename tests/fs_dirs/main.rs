@@ -2,8 +2,12 @@
 //! driver.
 #![cfg(target_os = "linux")]
 
+#[path = "../support/alone.rs"]
+mod alone;
 #[path = "../support/fds.rs"]
 mod fds;
+#[path = "../support/fds_closed.rs"]
+mod fds_closed;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/seccomp.rs"]
@@ -15,32 +19,16 @@ mod temporary;
 mod walking;
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use annulet::time::{sleep, timeout};
 use tempfile::TempDir;
 
-/// Descriptors of the process are counted, so one test runs at a time.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use alone::{alone, alone_on_each_driver};
+use fds_closed::fds_are_back_to;
 
-/// Runs a test on each driver, one test at a time, and ends it where it hangs.
+/// Runs a test on each driver. Descriptors of the process are counted, so one runs at a time.
 pub(crate) fn on_each_driver(test: impl AsyncFn() -> io::Result<()>) {
-    let _alone = alone();
-    annulet::for_each_driver(|runtime| {
-        let ended = runtime.block_on(async { timeout(Duration::from_secs(120), test()).await });
-        ended.expect("it does not hang").expect("it succeeds");
-    });
-}
-
-/// Waits until no more descriptors are open than before: what is given up is closed in its own time.
-pub(crate) async fn fds_are_back_to(before: Option<usize>) {
-    while fds::open_fds() > before {
-        sleep(Duration::from_millis(1)).await;
-    }
+    alone_on_each_driver(Duration::from_secs(120), test);
 }
 
 /// A directory in memory, if there is such a place: on some disks making files is slow.

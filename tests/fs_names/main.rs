@@ -4,8 +4,12 @@
 //! Each operation is done in one of two equal trees, and its plain counterpart in the other.
 #![cfg(target_os = "linux")]
 
+#[path = "../support/alone.rs"]
+mod alone;
 #[path = "../support/fds.rs"]
 mod fds;
+#[path = "../support/fds_closed.rs"]
+mod fds_closed;
 #[path = "../support/random.rs"]
 mod random;
 
@@ -17,32 +21,16 @@ mod removal;
 mod tree;
 
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use annulet::fs::Metadata;
-use annulet::time::{sleep, timeout};
 
-/// Descriptors of the process are counted, so one test runs at a time.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use alone::alone_on_each_driver;
+use fds_closed::fds_are_back_to;
 
-/// Runs a test on each driver, one test at a time, and ends it where it hangs.
+/// Runs a test on each driver. Descriptors of the process are counted, so one runs at a time.
 pub(crate) fn on_each_driver(test: impl AsyncFn() -> io::Result<()>) {
-    let _alone = alone();
-    annulet::for_each_driver(|runtime| {
-        let ended = runtime.block_on(async { timeout(Duration::from_secs(120), test()).await });
-        ended.expect("it does not hang").expect("it succeeds");
-    });
-}
-
-/// Waits until no more descriptors are open than before: what is given up is closed in its own time.
-pub(crate) async fn fds_are_back_to(before: Option<usize>) {
-    while fds::open_fds() > before {
-        sleep(Duration::from_millis(1)).await;
-    }
+    alone_on_each_driver(Duration::from_secs(120), test);
 }
 
 /// What came of something, to be compared: with the error's number, if the system gave it one. What
