@@ -91,15 +91,11 @@ unsafe impl<B: IoBufMut> OpCode for ReadVectoredAt<B> {
 
     fn job(&mut self) -> Option<Job> {
         self.aim();
-        let (parts, file, offset) = (self.parts.clone(), LentFile::of(&self.file), self.offset);
-        Some(Box::new(move || {
-            file.run(|file| {
-                each(parts, offset, |part, at| {
-                    // SAFETY: the range is lent (Invariant 2) and only written to.
-                    let space = unsafe { std::slice::from_raw_parts_mut(part.start, part.len) };
-                    sys::file::read_at(file, space, at)
-                })
-            })
+        let parts = self.parts.clone();
+        Some(job(&self.file, parts, self.offset, |file, part, at| {
+            // SAFETY: the range is lent (Invariant 2) and only written to.
+            let space = unsafe { std::slice::from_raw_parts_mut(part.start, part.len) };
+            sys::file::read_at(file, space, at)
         }))
     }
 
@@ -180,15 +176,11 @@ unsafe impl<V: IoBufs> OpCode for WriteVectoredAt<V> {
 
     fn job(&mut self) -> Option<Job> {
         self.aim();
-        let (parts, file, offset) = (self.parts.clone(), LentFile::of(&self.file), self.offset);
-        Some(Box::new(move || {
-            file.run(|file| {
-                each(parts, offset, |part, at| {
-                    // SAFETY: the range is lent (Invariant 2), initialised, and only read.
-                    let bytes = unsafe { std::slice::from_raw_parts(part.start, part.len) };
-                    sys::file::write_at(file, bytes, at)
-                })
-            })
+        let parts = self.parts.clone();
+        Some(job(&self.file, parts, self.offset, |file, part, at| {
+            // SAFETY: the range is lent (Invariant 2), initialised, and only read.
+            let bytes = unsafe { std::slice::from_raw_parts(part.start, part.len) };
+            sys::file::write_at(file, bytes, at)
         }))
     }
 
@@ -205,24 +197,31 @@ fn count(parts: &[Part]) -> u32 {
     u32::try_from(parts.len()).expect("at most as many as one call takes")
 }
 
-/// One part after the other, until one is short. A failure counts only if it is the first.
-fn each(
+/// The job of one part after the other, until one is short. A failure counts only if it is the
+/// first.
+fn job(
+    file: &Shared<File>,
     parts: Vec<Part>,
     offset: u64,
-    mut call: impl FnMut(Part, u64) -> io::Result<usize>,
-) -> io::Result<usize> {
-    let mut done = 0;
-    for part in parts {
-        match call(part, offset.saturating_add(done as u64)) {
-            Ok(moved) => {
-                done += moved;
-                if moved < part.len {
-                    break;
+    call: fn(&File, Part, u64) -> io::Result<usize>,
+) -> Job {
+    let file = LentFile::of(file);
+    Box::new(move || {
+        file.run(|file| {
+            let mut done = 0;
+            for part in parts {
+                match call(file, part, offset.saturating_add(done as u64)) {
+                    Ok(moved) => {
+                        done += moved;
+                        if moved < part.len {
+                            break;
+                        }
+                    }
+                    Err(_later) if done > 0 => break,
+                    Err(error) => return Err(error),
                 }
             }
-            Err(_later) if done > 0 => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
+            Ok(done)
+        })
+    })
 }

@@ -9,7 +9,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Reads what is cached.
 ///
@@ -29,14 +29,7 @@ pub(crate) fn read_at(file: &File, space: &mut [u8], offset: u64) -> io::Result<
 ///
 /// As [`read_at`].
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    let iov = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
-    let (fd, offset) = (file.as_raw_fd(), place(offset)?);
-    // SAFETY: `iov` is a live local that names a slice, from which is only read (Invariant 1).
-    let written = unsafe { libc::pwritev2(fd, &raw const iov, 1, offset, libc::RWF_NOWAIT) };
-    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+    super::linux::write_nowait(file.as_fd(), bytes, place(offset)?)
 }
 
 /// Writes a part of the file out to its device, and waits for that: all to the end if `bytes` is 0.

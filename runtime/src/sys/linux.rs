@@ -201,6 +201,23 @@ pub(crate) unsafe fn read_nowait(
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
+/// Writes what there is room for at once, at an offset, or -1 for the file's own position.
+///
+/// # Errors
+///
+/// As [`read_nowait`].
+pub(crate) fn write_nowait(fd: BorrowedFd<'_>, bytes: &[u8], offset: i64) -> io::Result<usize> {
+    let iov = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let (fd, flags) = (fd.as_raw_fd(), libc::RWF_NOWAIT);
+    // SAFETY: `iov` is a live local that names a slice, from which is only read; the descriptor is
+    // borrowed.
+    let written = unsafe { libc::pwritev2(fd, &raw const iov, 1, offset, flags) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+}
+
 /// Limits the kernel's worker threads of a ring; `0` keeps a limit as it is.
 ///
 /// # Errors

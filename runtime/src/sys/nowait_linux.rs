@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The position that the open file itself keeps.
 const OWN_POSITION: i64 = -1;
@@ -40,12 +40,5 @@ fn told(error: io::Error) -> io::Error {
 ///
 /// As [`read`].
 pub(crate) fn write(file: &File, bytes: &[u8]) -> io::Result<usize> {
-    let iov = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
-    let (fd, flags) = (file.as_raw_fd(), libc::RWF_NOWAIT);
-    // SAFETY: `iov` is a live local that names a slice, from which is only read (Invariant 1).
-    let written = unsafe { libc::pwritev2(fd, &raw const iov, 1, OWN_POSITION, flags) };
-    usize::try_from(written).map_err(|_| told(io::Error::last_os_error()))
+    super::linux::write_nowait(file.as_fd(), bytes, OWN_POSITION).map_err(told)
 }
