@@ -18,6 +18,7 @@ mod reader;
 mod writer;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::ops::{Deref, Range};
 use std::path::Path;
@@ -29,10 +30,15 @@ use annulet_runtime::sync::Mutex;
 use crate::file::{File, OpenOptions};
 
 pub use reader::DirectReader;
+use writer::BlockWrite;
 pub use writer::DirectWriter;
 
 /// Bytes of one request, at most.
 const REQUEST_BYTES: usize = 1 << 20;
+/// Requests of a reader or writer under way at once.
+const DEPTH: usize = 4;
+/// Bytes of each.
+const CHUNK_BYTES: usize = 256 * 1024;
 /// What blocks are taken to be where the kernel does not say: a page suits every device in use.
 const ASSUMED_BYTES: u32 = 4096;
 
@@ -254,16 +260,14 @@ impl DirectFile {
         if bytes.is_empty() {
             return Ok(());
         }
-        let whole = self.within_block(offset) == 0 && self.within_block(end) == 0;
-        let _edges = match whole {
-            true => None,
-            false => Some(self.edges.lock().await),
+        let ends_within = self.within_block(end) != 0;
+        let _edges = if ends_within || self.within_block(offset) != 0 {
+            Some(self.edges.lock().await)
+        } else {
+            None
         };
-        // Before it grows by the rest of its last block.
-        let grows_to = match self.within_block(end) {
-            0 => None,
-            _ => Some(self.file.metadata().await?.len()).filter(|&len| len < end),
-        };
+        // Then it grows by the rest of its last block as well.
+        let grows = ends_within && self.file.metadata().await?.len() < end;
         let (mut at, mut rest) = (offset, bytes);
         while !rest.is_empty() {
             let before = self.within_block(at);
@@ -272,7 +276,7 @@ impl DirectFile {
             at += len as u64;
             rest = &rest[len..];
         }
-        if grows_to.is_some() {
+        if grows {
             self.file.set_len(end).await?;
         }
         Ok(())
@@ -293,9 +297,8 @@ impl DirectFile {
         memory.set_len(room);
         memory[there..].fill(0);
         memory[before..before + bytes.len()].copy_from_slice(bytes);
-        let memory = self.write_blocks(memory, first).await?;
-        arena::give(memory);
-        Ok(())
+        let mut write = BlockWrite::new(self, memory, first);
+        poll_fn(|cx| write.poll(self, cx)).await
     }
 
     /// Reads whole blocks, as many as there are.
@@ -311,23 +314,6 @@ impl DirectFile {
             if read == 0 || done % self.block_bytes != 0 {
                 break;
             }
-        }
-        Ok(memory)
-    }
-
-    /// Writes whole blocks.
-    async fn write_blocks(&self, mut memory: Aligned, offset: u64) -> io::Result<Aligned> {
-        let mut done = 0;
-        while done < memory.len() {
-            let (written, back) = self
-                .write_op(memory, done, offset.saturating_add(done as u64))
-                .await?;
-            memory = back;
-            if written < self.block_bytes {
-                return Err(ErrorKind::WriteZero.into());
-            }
-            // The system may stop within a block; the block is written again.
-            done += written - written % self.block_bytes;
         }
         Ok(memory)
     }

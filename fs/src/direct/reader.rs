@@ -13,12 +13,7 @@ use annulet_runtime::buf::{Aligned, BufResult};
 use annulet_runtime::op::{Op, ReadAt};
 use futures_core::Stream;
 
-use super::{DirectBuf, DirectFile, arena};
-
-/// Reads under way at once.
-const DEPTH: usize = 4;
-/// Bytes of each.
-const CHUNK_BYTES: usize = 256 * 1024;
+use super::{CHUNK_BYTES, DEPTH, DirectBuf, DirectFile, arena};
 
 /// A read, or its answer if that came before its turn.
 enum Ahead {

@@ -12,14 +12,10 @@ use std::task::{Context, Poll, ready};
 use annulet_runtime::buf::Aligned;
 use annulet_runtime::op::{Op, WriteAt};
 
-use super::{DirectFile, arena};
+use super::{CHUNK_BYTES, DEPTH, DirectFile, arena};
 
-/// Writes under way at once.
-const DEPTH: usize = 4;
-/// Bytes of each.
-const CHUNK_BYTES: usize = 256 * 1024;
-
-struct Under {
+/// A write of whole blocks, resumed until all of its buffer is written.
+pub(super) struct BlockWrite {
     op: Op<WriteAt<Aligned>>,
     /// Where its buffer belongs, and how much of it was written before.
     offset: u64,
@@ -36,7 +32,7 @@ pub struct DirectWriter<'a> {
     buffer: Aligned,
     /// Where that belongs.
     offset: u64,
-    under_way: VecDeque<Under>,
+    under_way: VecDeque<BlockWrite>,
     /// Up to here all is written.
     written: u64,
 }
@@ -172,12 +168,7 @@ impl DirectWriter<'_> {
         let full = std::mem::replace(&mut self.buffer, next);
         let offset = self.offset;
         self.offset += full.len() as u64;
-        let mut under = Under {
-            op: self.file.write_op(full, 0, offset),
-            offset,
-            done: 0,
-            ended: false,
-        };
+        let mut under = BlockWrite::new(self.file, full, offset);
         // The kernel hears of it now.
         match under.poll(self.file, cx) {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -202,9 +193,19 @@ impl DirectWriter<'_> {
     }
 }
 
-impl Under {
+impl BlockWrite {
+    /// Of `memory` at `offset`, which both suit the device.
+    pub(super) fn new(file: &DirectFile, memory: Aligned, offset: u64) -> Self {
+        Self {
+            op: file.write_op(memory, 0, offset),
+            offset,
+            done: 0,
+            ended: false,
+        }
+    }
+
     /// Goes on until all of its buffer is written.
-    fn poll(&mut self, file: &DirectFile, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll(&mut self, file: &DirectFile, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.ended {
             let (written, memory) = match ready!(Pin::new(&mut self.op).poll(cx)) {
                 Ok(written) => written,

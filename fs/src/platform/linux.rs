@@ -123,6 +123,26 @@ pub(crate) fn reflink(to: &File, from: &File) -> io::Result<()> {
     Ok(rustix::fs::ioctl_ficlone(to, from)?)
 }
 
+/// Shares the blocks of `from` with `to`. False if the file systems cannot.
+///
+/// # Errors
+///
+/// A full or broken disk. That is never taken for "cannot": what sharing has begun must not be done
+/// again by other means unnoticed.
+pub(crate) fn share(from: &File, to: &File) -> io::Result<bool> {
+    match rustix::fs::ioctl_ficlone(to, from) {
+        Ok(()) => Ok(true),
+        Err(error) if is_final(error) => Err(error.into()),
+        Err(_not_here) => Ok(false),
+    }
+}
+
+/// Whether it would fail by any other means: what is full is full, and what is broken is broken.
+/// Everything else may be that the kernel does not do this with these two files.
+pub(crate) fn is_final(error: Errno) -> bool {
+    matches!(error, Errno::IO | Errno::NOSPC | Errno::DQUOT)
+}
+
 pub(crate) fn xattr(file: &File, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
     filled(|space| rustix::fs::fgetxattr(file, name, space))
 }

@@ -12,12 +12,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use annulet_runtime::op::{Op, ReadAt, read_cached};
-use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
+use futures_io::{AsyncRead, AsyncSeek};
 
+use super::Seek;
 use super::behind::Behind;
-use super::sought;
 use crate::file::File;
-use crate::metadata::Stat;
 
 /// Bytes of one request, at most: more per call wins nothing and misses the processor's cache.
 const REQUEST_BYTES: usize = 256 * 1024;
@@ -52,8 +51,7 @@ pub struct Cursor {
     kept: Vec<u8>,
     given: usize,
     behind: Behind,
-    /// The end of the file, while a seek asks for it.
-    end: Option<Pin<Box<dyn Future<Output = io::Result<Stat>>>>>,
+    seek: Seek,
 }
 
 impl fmt::Debug for Cursor {
@@ -82,7 +80,7 @@ impl Cursor {
             kept: Vec::new(),
             given: 0,
             behind: Behind::default(),
-            end: None,
+            seek: Seek::default(),
         }
     }
 
@@ -201,15 +199,8 @@ impl Cursor {
 
     fn poll_move(&mut self, cx: &mut Context<'_>, to: SeekFrom) -> Poll<io::Result<u64>> {
         ready!(self.poll_written(cx))?;
-        let mut end = 0;
-        if matches!(to, SeekFrom::End(_)) {
-            let file = self.file.as_ref().expect("there until it is gone");
-            let asked = self.end.get_or_insert_with(|| file.stat());
-            let answer = ready!(asked.as_mut().poll(cx));
-            self.end = None;
-            end = answer?.len();
-        }
-        let position = sought(to, self.position, || Ok(end))?;
+        let file = self.file.as_ref().expect("there until it is gone");
+        let position = ready!(self.seek.poll(file, to, self.position, cx))?;
         if position != self.position {
             self.forget_read();
             self.position = position;
@@ -236,24 +227,7 @@ impl AsyncRead for Cursor {
     }
 }
 
-/// Closing awaits what was accepted; [`Cursor::close`] also closes the file and tells how that went.
-impl AsyncWrite for Cursor {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_accept(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_written(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_written(cx)
-    }
-}
+writes!(Cursor);
 
 impl AsyncSeek for Cursor {
     fn poll_seek(

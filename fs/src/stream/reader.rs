@@ -12,10 +12,9 @@ use std::task::{Context, Poll, ready};
 use annulet_runtime::op::{Op, ReadAt};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek};
 
+use super::Seek;
 use super::lines::{Lines, Split};
-use super::sought;
 use crate::file::File;
-use crate::metadata::Stat;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -43,7 +42,7 @@ pub struct BufReader {
     /// Where in the file the next read begins, which is where the buffer ends.
     next: u64,
     read: Option<Op<ReadAt<Vec<u8>>>>,
-    end: Option<Pin<Box<dyn Future<Output = io::Result<Stat>>>>>,
+    seek: Seek,
 }
 
 impl fmt::Debug for BufReader {
@@ -73,7 +72,7 @@ impl BufReader {
             bytes_max: bytes.max(1),
             next: 0,
             read: None,
-            end: None,
+            seek: Seek::default(),
         }
     }
 
@@ -198,15 +197,7 @@ impl BufReader {
     }
 
     fn poll_move(&mut self, cx: &mut Context<'_>, to: SeekFrom) -> Poll<io::Result<u64>> {
-        let mut end = 0;
-        if matches!(to, SeekFrom::End(_)) {
-            let file = &self.file;
-            let asked = self.end.get_or_insert_with(|| file.stat());
-            let answer = ready!(asked.as_mut().poll(cx));
-            self.end = None;
-            end = answer?.len();
-        }
-        let position = sought(to, self.position(), || Ok(end))?;
+        let position = ready!(self.seek.poll(&self.file, to, self.position(), cx))?;
         let first = self.next - self.buffer.len() as u64;
         match usize::try_from(position.wrapping_sub(first)) {
             Ok(within) if position >= first && within <= self.buffer.len() => self.taken = within,

@@ -9,7 +9,7 @@ use std::io::{self, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_io::{AsyncSeek, AsyncWrite};
+use futures_io::AsyncSeek;
 
 use super::behind::Behind;
 use super::sought;
@@ -219,25 +219,7 @@ impl Drop for BufWriter {
     }
 }
 
-/// Closing writes what was accepted; [`BufWriter::close`] also closes the file and tells how that
-/// went.
-impl AsyncWrite for BufWriter {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_accept(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_written(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_written(cx)
-    }
-}
+writes!(BufWriter);
 
 /// Writes what was accepted before it moves. From the end is `Unsupported`: ask the file for its
 /// length.
@@ -249,8 +231,7 @@ impl AsyncSeek for BufWriter {
     ) -> Poll<io::Result<u64>> {
         let this = self.get_mut();
         ready!(this.poll_written(cx))?;
-        let unsupported = || Err(io::ErrorKind::Unsupported.into());
-        this.position = sought(to, this.position, unsupported)?;
+        this.position = sought(to, this.position, None)?;
         Poll::Ready(Ok(this.position))
     }
 }

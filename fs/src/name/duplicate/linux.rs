@@ -35,13 +35,6 @@ pub(super) struct Copying {
     road: Road,
 }
 
-/// Whether it would fail by any other road: what is full is full, and what is broken is broken.
-/// Everything else may be that the kernel does not do this with these two files.
-fn is_final(error: &io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    errno.is_some_and(|errno| matches!(errno, Errno::IO | Errno::NOSPC | Errno::DQUOT))
-}
-
 impl Copying {
     /// Opens both files, and shares the blocks if that can be.
     pub(super) fn begin(from: &Path, to: &Path) -> io::Result<Self> {
@@ -77,19 +70,16 @@ impl Copying {
 
     /// Lets both have the same blocks, if the file system can.
     fn share(&mut self) -> io::Result<Road> {
-        match platform::reflink(&self.to, &self.from) {
-            Ok(()) => {
-                self.copied = self.to.metadata()?.len();
-                // A file that is made up as it is read has no blocks to share.
-                Ok(if self.copied == 0 {
-                    Road::Memory
-                } else {
-                    Road::Over
-                })
-            }
-            Err(error) if is_final(&error) => Err(error),
-            Err(_cannot) => Ok(Road::Inside),
+        if !platform::share(&self.from, &self.to)? {
+            return Ok(Road::Inside);
         }
+        self.copied = self.to.metadata()?.len();
+        // A file that is made up as it is read has no blocks to share.
+        Ok(if self.copied == 0 {
+            Road::Memory
+        } else {
+            Road::Over
+        })
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -121,7 +111,9 @@ impl Copying {
         match platform::copy_range(&self.from, at, &self.to, at, CALL_BYTES) {
             Ok(0) => {}
             Ok(copied) => return Ok(copied),
-            Err(error) if is_final(&error) => return Err(error),
+            Err(error) if Errno::from_io_error(&error).is_some_and(platform::is_final) => {
+                return Err(error);
+            }
             Err(_cannot) => {}
         }
         self.from.seek(SeekFrom::Start(at))?;

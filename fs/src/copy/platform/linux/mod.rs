@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{
     Advice, FallocateFlags, FileType, Mode, OFlags, RawDir, RawMode, SeekFrom, chmod,
-    copy_file_range, fadvise, fallocate, fcntl_getfl, fcntl_setfl, fstat, ioctl_ficlone, mknodat,
-    openat, seek, syncfs,
+    copy_file_range, fadvise, fallocate, fcntl_getfl, fcntl_setfl, fstat, mknodat, openat, seek,
+    syncfs,
 };
 use rustix::io::Errno;
 
@@ -20,6 +20,7 @@ use super::unix::{Folder, kind};
 use crate::copy::dir::Entry;
 use crate::copy::stat::Stat;
 
+pub(in crate::copy) use crate::platform::share as clone;
 pub(in crate::copy) use attributes::{copy_attributes, copy_attributes_at, has_default_acl};
 
 /// Names after which a list is interrupted, so that directories of any size fit into memory.
@@ -56,20 +57,6 @@ pub(in crate::copy) fn list(
         }
     }
     Ok(None)
-}
-
-/// Shares the blocks of `from` with `to`. False if the file systems cannot.
-///
-/// # Errors
-///
-/// A full or broken disk. That is never taken for "cannot": what a clone has begun must not be done
-/// again by other means unnoticed.
-pub(in crate::copy) fn clone(from: &File, to: &File) -> io::Result<bool> {
-    match ioctl_ficlone(to, from) {
-        Ok(()) => Ok(true),
-        Err(error @ (Errno::IO | Errno::NOSPC | Errno::DQUOT)) => Err(error.into()),
-        Err(_not_here) => Ok(false),
-    }
 }
 
 /// Copies at most `bytes` from an offset to the same offset. Zero at the end; `None` if the kernel
