@@ -2,7 +2,7 @@
 //!
 //! | is                                   | under                     | given up             |
 //! |--------------------------------------|---------------------------|----------------------|
-//! | a small file whose name is free      | its name                  | removed              |
+//! | a small file whose name is free      | its name, unless it is to be on the disk first | removed |
 //! | any other                            | a name of ours beside it  | removed              |
 //! | the same with [`Options::resume`], if large | a name made of what the original is | left, to be continued |
 //! | written over in place, if asked for  | its name                  | left, as `cp` does   |
@@ -19,7 +19,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::item::Item;
-use super::options::Replace;
+use super::options::{Fsync, Replace};
 use super::platform::{self, Folder};
 use super::policy::{self, Old};
 use super::report::Failure;
@@ -49,18 +49,19 @@ impl Draft {
     pub(super) fn new(item: &Item, to: Arc<Folder>, stat: &Stat) -> Result<Option<Self>, Failure> {
         let options = &item.shared().options;
         let is_small = stat.bytes <= LARGE_BYTES;
+        let at_once = is_small && options.fsync != Fsync::Files;
         let mode = match options.preserve.mode {
             true => 0o600,
             false => plain_mode(item, stat),
         };
-        if is_small {
+        if at_once {
             match to.create(&item.to_name, mode) {
                 Ok(file) => return Ok(Some(Self::with(item, to, file, None))),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(item.cannot_make(error)),
             }
         }
-        let old = match item.dir.fresh && !is_small {
+        let old = match item.dir.fresh && !at_once {
             true => Old::Nothing,
             false => policy::look(item, &to, stat)?,
         };

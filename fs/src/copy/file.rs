@@ -1,4 +1,9 @@
 //! A file: opened, filled, given what it keeps, and named.
+//!
+//! Where a file is to be on the disk before it has its name, small ones wait for that together:
+//! each is [`Written`] first, which has the disk begin, and a batch later
+//! synced and named. So the disk is busy with many while a thread waits for one, and what they
+//! share, a commit of the journal, is done once.
 
 use std::fs::File;
 use std::io;
@@ -26,14 +31,19 @@ impl Item {
         let stat = platform::stat(&from).map_err(cannot_open)?;
         match stat.kind {
             Kind::File if stat.bytes > LARGE_BYTES && !alone => Ok(vec![Work::Alone(self.clone())]),
-            Kind::File => self.once(&stat, || self.copy_open(from, &stat)),
+            Kind::File => self.once(&stat, || self.copy_open(from, &stat, alone)),
             Kind::Directory => self.dir.enter(&self.name, &self.to_name),
             _ => self.copy_name(),
         }
     }
 
     /// Whether there is a copy now, or what is left to do for it.
-    fn copy_open(&self, from: File, stat: &Stat) -> Result<(bool, Vec<Work>), Failure> {
+    fn copy_open(
+        &self,
+        from: File,
+        stat: &Stat,
+        alone: bool,
+    ) -> Result<(bool, Vec<Work>), Failure> {
         let shared = self.shared();
         let Some(to) = self.to_folder()? else {
             shared.tell(self, What::File, stat.bytes, None);
@@ -59,8 +69,15 @@ impl Item {
             tally: Arc::new(Tally::new(shared)),
         };
         match file.fill()? {
+            Filled::Whole if shared.options.fsync == Fsync::Files && !alone => {
+                let written = file.finish()?;
+                written.start_sync();
+                Ok((false, vec![Work::Publish(Box::new(written))]))
+            }
             Filled::Whole => {
-                file.finish()?;
+                let written = file.finish()?;
+                written.sync()?;
+                written.publish()?;
                 Ok((true, Vec::new()))
             }
             Filled::Rest(rest) => Ok((false, vec![Work::Pipe(Box::new(Pipe { file, rest }))])),
@@ -93,8 +110,8 @@ impl Filling {
             .map_err(|fault| fault.at(&self.item))
     }
 
-    /// Does what is to be done once the bytes are there.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    /// Does what is to be done once the bytes are there, but for the name.
+    pub(super) fn finish(self) -> Result<Written, Failure> {
         let shared = Arc::clone(self.item.shared());
         if shared.options.verify {
             data::verify(&self.transfer()).map_err(|fault| fault.at(&self.item))?;
@@ -104,17 +121,13 @@ impl Filling {
             let what = "cannot keep all attributes of";
             shared.fail(&Failure::new(what, self.item.to_path(), error));
         }
-        if shared.options.fsync == Fsync::Files {
-            let cannot_sync = |error| Failure::new("cannot sync", self.item.to_path(), error);
-            self.draft.file.sync_all().map_err(cannot_sync)?;
-        }
-        if shared.is_stopped() {
-            return Err(data::Fault::Stopped.at(&self.item));
-        }
-        let backup = self.draft.publish(&self.item)?;
-        self.tally.settle(bytes);
-        shared.tell(&self.item, What::File, bytes, backup.as_deref());
-        Ok(())
+        Ok(Written {
+            item: self.item,
+            draft: self.draft,
+            stat: self.stat,
+            tally: self.tally,
+            bytes,
+        })
     }
 
     /// Warns of an original that is not what it was at the beginning. Answers with how long the
@@ -155,6 +168,58 @@ impl Filling {
     }
 }
 
+/// A copy that is whole, and has no name yet.
+pub(super) struct Written {
+    item: Item,
+    draft: Draft,
+    stat: Stat,
+    tally: Arc<Tally>,
+    bytes: u64,
+}
+
+impl Written {
+    /// Has the disk begin with it.
+    fn start_sync(&self) {
+        // Whatever is wrong, the sync will tell.
+        let _told_later = annulet_runtime::op::start_sync(&self.draft.file);
+    }
+
+    /// Has it on the disk, if that is asked for.
+    fn sync(&self) -> Result<(), Failure> {
+        match self.item.shared().options.fsync {
+            Fsync::Files => {
+                let cannot_sync = |error| Failure::new("cannot sync", self.item.to_path(), error);
+                self.draft.file.sync_all().map_err(cannot_sync)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives it its name.
+    fn publish(self) -> Result<(), Failure> {
+        let shared = self.item.shared();
+        if shared.is_stopped() {
+            return Err(data::Fault::Stopped.at(&self.item));
+        }
+        let backup = self.draft.publish(&self.item)?;
+        self.tally.settle(self.bytes);
+        shared.tell(&self.item, What::File, self.bytes, backup.as_deref());
+        Ok(())
+    }
+}
+
+/// Gives files their names, once they are on the disk. Answers with what is to be done then.
+///
+/// No name is given between two syncs: a directory that changed may have to be written for each.
+pub(super) fn publish(files: Vec<Written>) -> Vec<Work> {
+    let synced: Vec<_> = files.iter().map(Written::sync).collect();
+    let named = files.into_iter().zip(synced).flat_map(|(file, synced)| {
+        let (item, stat) = (file.item.clone(), file.stat);
+        item.ended(&stat, synced.and_then(|()| file.publish()))
+    });
+    named.collect()
+}
+
 impl Pipe {
     /// Ends the copy of a file on a thread that may wait, once its bytes are there or not.
     pub(super) fn end(self, poured: Result<(), data::Fault>) -> Vec<Work> {
@@ -169,17 +234,9 @@ impl Pipe {
             .and_then(|()| tail(rest))
             .map_err(|fault| fault.at(&item))
             .and_then(|()| file.finish());
-        let several = item.shared().options.preserve.links && stat.names > 1;
         match ended {
-            Ok(()) if several => item.link_waiting(&stat),
-            Ok(()) => Vec::new(),
-            Err(failure) => {
-                item.shared().fail(&failure);
-                match several {
-                    true => item.release_waiting(&stat),
-                    false => Vec::new(),
-                }
-            }
+            Ok(written) => publish(vec![written]),
+            Err(failure) => item.ended(&stat, Err(failure)),
         }
     }
 }

@@ -240,6 +240,22 @@ impl Item {
         }
     }
 
+    /// What is to be done when a copy that was left for later has ended.
+    pub(super) fn ended(&self, stat: &Stat, copied: Result<(), Failure>) -> Vec<Work> {
+        let several = self.shared().options.preserve.links && stat.names > 1;
+        match copied {
+            Ok(()) if several => self.link_waiting(stat),
+            Ok(()) => Vec::new(),
+            Err(failure) => {
+                self.shared().fail(&failure);
+                match several {
+                    true => self.release_waiting(stat),
+                    false => Vec::new(),
+                }
+            }
+        }
+    }
+
     /// Gives back the names that were met while a copy was tried that came to nothing.
     pub(super) fn release_waiting(&self, stat: &Stat) -> Vec<Work> {
         let Some(file) = stat.identity else {

@@ -18,6 +18,12 @@ use super::stat::{Identity, Stat};
 /// Begins the names of files that are not whole yet.
 pub(super) const PARTIAL: &str = ".annulet-cp.";
 
+/// Jobs under way, where nothing else is said: a thread that waits for the disk is no burden.
+const JOBS: usize = 16;
+/// The same where each waits for syncs: the more there are, the more share one.
+const JOBS_THAT_SYNC: usize = 32;
+/// Files of one job at most.
+const BATCH_MAX: usize = 64;
 /// Descriptors left to the rest of the process, as far as there are few.
 const DESCRIPTORS_OF_OTHERS: usize = 24;
 /// Descriptors that a job may need at once: two directories, two files, and one on the way.
@@ -36,6 +42,26 @@ pub(super) struct Limits {
     pub(super) batch: usize,
     /// Bytes from which a file goes past the page cache.
     pub(super) direct_from_bytes: u64,
+}
+
+impl Limits {
+    fn new(options: &Options, descriptors: usize) -> Self {
+        let syncs = options.fsync == Fsync::Files;
+        let usual = if syncs { JOBS_THAT_SYNC } else { JOBS };
+        let jobs = options.jobs.map_or(usual, std::num::NonZero::get);
+        let jobs = jobs.min(descriptors / DESCRIPTORS_OF_A_JOB).max(1);
+        let batch = match syncs {
+            // The files of a batch are open together.
+            true => (descriptors / jobs).saturating_sub(DESCRIPTORS_OF_A_JOB),
+            false => BATCH_MAX,
+        };
+        Self {
+            jobs,
+            large_files: jobs.div_ceil(4),
+            batch: batch.clamp(1, BATCH_MAX),
+            direct_from_bytes: platform::memory_bytes().map_or(u64::MAX, |bytes| bytes / 2),
+        }
+    }
 }
 
 /// By which means the kernel is to copy.
@@ -108,24 +134,8 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(options: Options, observer: Box<dyn Observer>) -> Self {
         let descriptors = platform::descriptors_max().saturating_sub(DESCRIPTORS_OF_OTHERS);
-        let usual = match options.fsync {
-            // A sync waits for the disk; many share one.
-            Fsync::Files => 32,
-            _ => 16,
-        };
-        let jobs = options.jobs.map_or(usual, std::num::NonZero::get);
-        let jobs = jobs.min(descriptors * 2 / 3 / DESCRIPTORS_OF_A_JOB).max(1);
         Self {
-            limits: Limits {
-                jobs,
-                large_files: jobs.div_ceil(4),
-                batch: if options.fsync == Fsync::Files {
-                    16
-                } else {
-                    64
-                },
-                direct_from_bytes: platform::memory_bytes().map_or(u64::MAX, |bytes| bytes / 2),
-            },
+            limits: Limits::new(&options, descriptors / 3 * 2),
             shelf: Shelf::new((descriptors / 3).min(PLACES_MAX)),
             counts: Counts::default(),
             links: Links::default(),

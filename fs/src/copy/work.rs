@@ -22,6 +22,7 @@ use std::task::{Poll, Waker};
 use annulet_runtime::spawn_blocking;
 
 use super::dir::{Dir, Entry};
+use super::file::{self, Written};
 use super::item::Item;
 use super::pipe::Pipe;
 use super::report::Failure;
@@ -46,6 +47,8 @@ pub(super) enum Work {
     Alone(Item),
     /// The rest of a large file.
     Pipe(Box<Pipe>),
+    /// The name of a file in a batch, once it is on the disk.
+    Publish(Box<Written>),
 }
 
 impl Work {
@@ -67,18 +70,26 @@ impl Work {
             }
             Self::List(dir, piece) => (dir.list(piece), 1),
             Self::Batch(dir, entries) => {
-                let mut more = Vec::new();
                 let names = entries.len();
+                let mut more = Vec::new();
+                let mut written = Vec::new();
                 for entry in entries {
                     if shared.is_stopped() {
                         break;
                     }
                     let item = dir.item(&entry.name, &entry.name);
-                    more.append(&mut item.copy(entry.kind, false));
+                    for work in item.copy(entry.kind, false) {
+                        match work {
+                            Self::Publish(file) => written.push(*file),
+                            work => more.push(work),
+                        }
+                    }
                 }
+                more.append(&mut file::publish(written));
                 (more, names)
             }
             Self::Alone(item) => (item.copy(Kind::Unknown, true), 1),
+            Self::Publish(file) => (file::publish(vec![*file]), 1),
             Self::Pipe(_) => unreachable!("the lanes run pipes"),
         }
     }

@@ -61,7 +61,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-pub use crate::sys::cached::sync_range;
+pub use crate::sys::cached::{start_sync, sync_range};
 pub use crate::sys::{AcceptFault, accept_fault, close};
 pub use accept::{Accept, AcceptMulti, Backlog};
 pub use connect::Connect;

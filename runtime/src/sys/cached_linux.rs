@@ -42,9 +42,27 @@ pub fn sync_range(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     const WHOLE: libc::c_uint = libc::SYNC_FILE_RANGE_WAIT_BEFORE
         | libc::SYNC_FILE_RANGE_WRITE
         | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    sync_file_range(file, (offset, bytes), WHOLE)
+}
+
+/// Begins to write all of the file out to its device, and does not wait for that: a sync that comes
+/// later finds little to do. Does nothing where the system has no such call.
+///
+/// # Errors
+///
+/// The system's.
+pub fn start_sync(file: &File) -> io::Result<()> {
+    sync_file_range(file, (0, 0), libc::SYNC_FILE_RANGE_WRITE)
+}
+
+fn sync_file_range(
+    file: &File,
+    (offset, bytes): (u64, u64),
+    flags: libc::c_uint,
+) -> io::Result<()> {
     let (offset, bytes) = (place(offset)?, place(bytes)?);
     // SAFETY: the call is about the borrowed descriptor alone (Invariant 1).
-    let answer = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, bytes, WHOLE) };
+    let answer = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, bytes, flags) };
     if answer == 0 {
         return Ok(());
     }

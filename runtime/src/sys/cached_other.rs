@@ -29,3 +29,12 @@ pub(crate) fn write_at(_file: &File, _bytes: &[u8], _offset: u64) -> io::Result<
 pub fn sync_range(file: &File, _offset: u64, _bytes: u64) -> io::Result<()> {
     file.sync_data()
 }
+
+/// Nothing: there is no such call.
+///
+/// # Errors
+///
+/// None.
+pub fn start_sync(_file: &File) -> io::Result<()> {
+    Ok(())
+}

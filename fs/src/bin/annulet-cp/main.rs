@@ -12,6 +12,9 @@ mod arguments;
 mod failures;
 mod globs;
 mod json;
+#[cfg_attr(unix, path = "limits_unix.rs")]
+#[cfg_attr(not(unix), path = "limits_other.rs")]
+mod limits;
 mod meaning;
 mod meter;
 mod names;
@@ -112,6 +115,7 @@ fn complain(message: &str) {
 }
 
 fn run(options: Options, manner: Manner, pairs: Vec<Pair>) -> ExitCode {
+    limits::take_descriptors();
     let mut pool = PoolConfig::default();
     // Jobs that wait for a thread are not under way.
     let jobs = options.jobs.map_or(0, NonZero::get);
