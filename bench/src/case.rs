@@ -10,7 +10,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::child::Control;
+use crate::child::{Control, Task};
 use crate::recorder::{Figures, Recorder};
 
 /// One thing to measure, under the name it is printed and selected by.
@@ -297,15 +297,15 @@ pub struct FileJob<'a> {
 /// Bytes of one read in the file cases.
 pub const BLOCK_BYTES: u32 = 4096;
 
-/// A program that speaks the [protocol](crate::child) of a child that serves.
+/// A program that speaks the [protocol](crate::child) of a child.
 #[derive(Debug)]
 pub struct Program {
+    /// Its name, and that of its file.
+    pub name: &'static str,
     /// Where it lies once built, from the folder of this package.
     pub built_at: &'static str,
     /// How to build it, said where it is missing.
     pub how_to_build: &'static str,
-    /// Its arguments for a piece of work on a CPU.
-    pub arguments: fn(&Work, usize) -> Vec<String>,
 }
 
 /// Someone who can do work: a floor, or the runtime with one of its drivers.
@@ -319,6 +319,11 @@ pub trait Contender: Sync {
     /// The program whose process does the work, where that is not this binary.
     fn program(&self) -> Option<&'static Program> {
         None
+    }
+
+    /// What the program is told for a piece of work.
+    fn arguments(&self, _: &Work, _: &Task) -> Vec<String> {
+        Vec::new()
     }
 
     /// Whether this contender takes part in a case.

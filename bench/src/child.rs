@@ -23,7 +23,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::case::{Contender, Work};
+use crate::case::{Case, Contender, Work};
 use crate::recorder::{Figures, Slice, process_cpu_ns};
 use crate::{cases, machine};
 
@@ -225,6 +225,36 @@ const SNAPSHOT: &str = "snapshot";
 /// What a serving child is asked for its weight with.
 const WEIGH: &str = "weigh";
 
+/// How a contender's process is started.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// What it is told.
+    pub task: &'a Task,
+    /// The file of a contender that is a program of its own.
+    pub program: Option<&'a Path>,
+}
+
+impl Launch<'_> {
+    /// Starts the process: this binary again, or the contender's own program.
+    ///
+    /// # Errors
+    ///
+    /// If the process cannot be started.
+    pub fn start(&self, case: &Case, contender: &dyn Contender) -> io::Result<Measured> {
+        let mut command;
+        if contender.program().is_some() {
+            let missing = || io::Error::other("the program is not built");
+            command = Command::new(self.program.ok_or_else(missing)?);
+            command.args(contender.arguments(&case.work, self.task));
+        } else {
+            command = Command::new(binary()?);
+            let name = contender.name();
+            command.args(crate::cli::serve_arguments(&case.name, name, self.task));
+        }
+        Measured::spawn(command)
+    }
+}
+
 /// A child as the parent sees it. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Measured {
@@ -234,23 +264,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Starts this binary again to measure one contender on one case.
-    ///
-    /// # Errors
-    ///
-    /// If the process cannot be started.
-    pub fn start(case: &str, contender: &str, task: &Task) -> io::Result<Self> {
-        let mut command = Command::new(binary()?);
-        command.args(crate::cli::serve_arguments(case, contender, task));
-        Self::spawn(command)
-    }
-
-    /// Starts another program that speaks the protocol.
-    ///
-    /// # Errors
-    ///
-    /// If the process cannot be started.
-    pub fn spawn(mut command: Command) -> io::Result<Self> {
+    /// Starts a program that speaks the protocol.
+    fn spawn(mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn()?;
         let stdin = process.stdin.take();

@@ -13,11 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use crate::bars;
-use crate::case::{Case, Contender, Work};
+use crate::case::{Case, Contender, Program, Work};
 use crate::cases::file_read::TestFile;
-use crate::cases::server::{self, Launch};
+use crate::cases::server;
 use crate::cases::{self, Settings};
-use crate::child::{Line, Measured, Task};
+use crate::child::{Launch, Line, Task};
 use crate::contender::{self, Peers};
 use crate::machine::{self, Machine};
 use crate::recorder::{Figures, Slice};
@@ -105,15 +105,16 @@ impl Options {
                 && selected.iter().any(|case| contender.offers(&case.work))
         };
         let absent = contender::ALL.iter().filter(would);
-        absent
+        let mut notes: Vec<String> = absent
             .filter_map(|contender| {
-                let how = contender.program()?.how_to_build;
-                Some(format!(
-                    "{} is left out until built: {how}",
-                    contender.name()
-                ))
+                let Program {
+                    name, how_to_build, ..
+                } = contender.program()?;
+                Some(format!("{name} is left out until built: {how_to_build}"))
             })
-            .collect()
+            .collect();
+        notes.dedup();
+        notes
     }
 
     fn config(&self, slice: Slice) -> Config {
@@ -229,11 +230,12 @@ fn run_round(
     peers: &Peers,
     task: &Task,
 ) -> io::Result<Figures> {
+    let program = peers.path(contender);
+    let launch = Launch { task, program };
     if let Work::Echo(_) | Work::Http(_) | Work::Idle(_) = &case.work {
-        let program = peers.path(contender);
-        return server::run(case, contender, Launch { task, program });
+        return server::run(case, contender, launch);
     }
-    let child = Measured::start(&case.name, contender.name(), task)?;
+    let child = launch.start(case, contender)?;
     let limit = Duration::from_secs(60) + (task.slice.warm_up + task.slice.measured) * 2;
     match child.next_line(limit)? {
         Line::Measured(figures) if figures.operations > 0 => Ok(figures),

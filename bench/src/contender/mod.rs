@@ -52,6 +52,7 @@ pub static ALL: &[&dyn Contender] = &[
         streams: Streams::Ready,
     },
     &peer::Tokio,
+    &peer::TokioPread,
 ];
 
 /// The runtime's default.

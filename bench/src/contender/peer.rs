@@ -8,48 +8,105 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ALL;
-use crate::case::{Contender, Program, Work};
+use crate::case::{Contender, FileRead, Program, Work};
+use crate::child::Task;
+use crate::recorder::nanos;
 
 /// A read buffer that users of tokio give each connection is no smaller.
 const BUFFER_BYTES_MIN: usize = 8 * 1024;
 
-/// tokio: a runtime and a listener per thread, and hyper over its streams.
+/// tokio: a runtime and a listener per thread, hyper over its streams, and `tokio::fs`.
 #[derive(Debug)]
 pub(super) struct Tokio;
 
+/// tokio, with files read and written by positioned calls on its blocking pool.
+#[derive(Debug)]
+pub(super) struct TokioPread;
+
 static TOKIO: Program = Program {
+    name: "peer-tokio",
     built_at: "peers/target/release/peer-tokio",
     how_to_build: "cargo build --release --manifest-path bench/peers/Cargo.toml",
-    arguments: |work, cpu| {
-        let (service, bytes) = match work {
-            Work::Echo(echo) => ("echo", echo.message_bytes),
-            Work::Idle(idle) => ("echo", idle.message_bytes),
-            _ => ("http", 0),
-        };
-        let buffer_bytes = bytes.max(BUFFER_BYTES_MIN);
-        vec![
-            service.to_owned(),
-            format!("--cpu={cpu}"),
-            format!("--buffer-bytes={buffer_bytes}"),
-        ]
-    },
 };
 
 impl Contender for Tokio {
     fn name(&self) -> &'static str {
-        "peer-tokio"
+        TOKIO.name
     }
 
     fn program(&self) -> Option<&'static Program> {
         Some(&TOKIO)
     }
 
+    fn arguments(&self, work: &Work, task: &Task) -> Vec<String> {
+        let (service, bytes) = match work {
+            Work::FileRead(blocks) => return on_a_file("fs", blocks, task),
+            Work::Echo(echo) => ("echo", echo.message_bytes),
+            Work::Idle(idle) => ("echo", idle.message_bytes),
+            _ => ("http", 0),
+        };
+        vec![
+            service.to_owned(),
+            format!("--cpu={}", task.server_cpu),
+            format!("--buffer-bytes={}", bytes.max(BUFFER_BYTES_MIN)),
+        ]
+    }
+
+    /// `tokio::fs::File` reads into a buffer of its own, which `O_DIRECT` does not accept.
     fn offers(&self, work: &Work) -> bool {
-        matches!(work, Work::Echo(_) | Work::Http(_) | Work::Idle(_))
+        match work {
+            Work::Echo(_) | Work::Http(_) | Work::Idle(_) => true,
+            Work::FileRead(blocks) => !blocks.direct,
+            _ => false,
+        }
     }
 }
 
-/// Where the programs of contenders are, of those that are there.
+impl Contender for TokioPread {
+    fn name(&self) -> &'static str {
+        "peer-tokio-pread"
+    }
+
+    fn program(&self) -> Option<&'static Program> {
+        Some(&TOKIO)
+    }
+
+    fn arguments(&self, work: &Work, task: &Task) -> Vec<String> {
+        match work {
+            Work::FileRead(blocks) => on_a_file("at", blocks, task),
+            _ => Vec::new(),
+        }
+    }
+
+    fn offers(&self, work: &Work) -> bool {
+        matches!(work, Work::FileRead(_))
+    }
+}
+
+/// What the program is told of work on a file.
+fn on_a_file(api: &str, blocks: &FileRead, task: &Task) -> Vec<String> {
+    let path = task.file.as_deref().unwrap_or(Path::new(""));
+    let mut arguments = vec![
+        "file".to_owned(),
+        format!("--api={api}"),
+        format!("--path={}", path.display()),
+        format!("--depth={}", blocks.depth),
+        format!("--cpu={}", task.server_cpu),
+        format!("--warm-up-ns={}", nanos(task.slice.warm_up)),
+        format!("--measured-ns={}", nanos(task.slice.measured)),
+    ];
+    for (wanted, flag) in [
+        (blocks.direct, "--direct"),
+        (blocks.overwrite, "--overwrite"),
+    ] {
+        if wanted {
+            arguments.push(flag.to_owned());
+        }
+    }
+    arguments
+}
+
+/// Where the programs of contenders are, by their names, of those that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peers(BTreeMap<&'static str, PathBuf>);
 
@@ -61,24 +118,21 @@ impl Peers {
     /// If a file is named that is not there, or is none of the programs.
     pub fn find(named: &[PathBuf]) -> io::Result<Self> {
         let mut found = BTreeMap::new();
-        for contender in ALL {
-            if let Some(program) = contender.program() {
-                let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(program.built_at);
-                if built.is_file() {
-                    found.insert(contender.name(), built);
-                }
+        let programs = || ALL.iter().filter_map(|contender| contender.program());
+        for program in programs() {
+            let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(program.built_at);
+            if built.is_file() {
+                found.insert(program.name, built);
             }
         }
         for path in named {
             let name = path.file_name().and_then(|name| name.to_str());
-            let contender = ALL
-                .iter()
-                .find(|contender| contender.program().is_some() && Some(contender.name()) == name);
-            let Some(contender) = contender.filter(|_| path.is_file()) else {
+            let program = programs().find(|program| Some(program.name) == name);
+            let Some(program) = program.filter(|_| path.is_file()) else {
                 let text = format!("{} is not a program that takes part", path.display());
                 return Err(io::Error::new(io::ErrorKind::NotFound, text));
             };
-            found.insert(contender.name(), path.clone());
+            found.insert(program.name, path.clone());
         }
         Ok(Self(found))
     }
@@ -86,7 +140,7 @@ impl Peers {
     /// The program's file, if the contender is one and it is there.
     #[must_use]
     pub fn path(&self, contender: &dyn Contender) -> Option<&Path> {
-        self.0.get(contender.name()).map(PathBuf::as_path)
+        self.0.get(contender.program()?.name).map(PathBuf::as_path)
     }
 
     /// Whether a contender can take part: all do that need no program.
@@ -98,7 +152,7 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use super::{Peers, Tokio};
+    use super::{Peers, Tokio, TokioPread};
     use crate::contender::find;
 
     #[test]
@@ -111,6 +165,7 @@ mod tests {
         std::fs::write(&program, "").unwrap();
         let peers = Peers::find(std::slice::from_ref(&program)).unwrap();
         assert_eq!(peers.path(&Tokio), Some(program.as_path()));
+        assert_eq!(peers.path(&TokioPread), Some(program.as_path()));
 
         let other = folder.join("peer-other");
         std::fs::write(&other, "").unwrap();

@@ -1,6 +1,7 @@
 //! What is said to the measuring process, and the thread that answers it.
 //!
-//! The serving threads only store a counter each; clocks and memory are read when asked for.
+//! The serving threads only store a counter each; clocks and memory are read when asked for. Work
+//! that measures itself tells its figures once.
 
 use std::fs;
 use std::io::{self, BufRead, Write};
@@ -26,7 +27,12 @@ pub(crate) fn listening(port: u16) -> io::Result<()> {
     say(&format!("{{\"Listening\":{{\"port\":{port}}}}}"))
 }
 
-/// Says why there is no server.
+/// Tells the figures of work that has measured itself, an object of JSON.
+pub(crate) fn measured(figures: &str) -> io::Result<()> {
+    say(&format!("{{\"Measured\":{figures}}}"))
+}
+
+/// Says why there is no server, or are no figures.
 pub(crate) fn failed(error: &io::Error) {
     let reason = error.to_string().replace(['"', '\\', '\n'], " ");
     // The other side may have gone, and then there is nobody to tell.
@@ -52,10 +58,15 @@ pub(crate) fn answer(served: &[Served]) {
 fn snapshot(served: &[Served]) -> String {
     let served: u64 = served.iter().map(|one| one.0.load(Ordering::Relaxed)).sum();
     let at_ns = ns(clock_gettime(ClockId::Monotonic));
-    let cpu_ns = ns(clock_gettime(ClockId::ProcessCPUTime));
+    let cpu_ns = process_cpu_ns();
     format!(
         "{{\"Snapshot\":{{\"at_ns\":{at_ns},\"cpu_ns\":{cpu_ns},\"syscalls\":null,\"served\":{served}}}}}"
     )
+}
+
+/// CPU time that this process has used so far, user and system, all threads.
+pub(crate) fn process_cpu_ns() -> u64 {
+    ns(clock_gettime(ClockId::ProcessCPUTime))
 }
 
 /// Memory of this process that is in use; what it shares with others counts in part.
