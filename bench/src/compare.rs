@@ -185,7 +185,7 @@ pub fn run(options: &Options) -> io::Result<bool> {
         }
     }
     progress.finish_and_clear();
-    let bars = bars::lines(&outcomes);
+    let bars = bars::lines(&bars::all(), &outcomes);
     if !bars.is_empty() {
         write!(out, "\n{bars}")?;
     }

@@ -33,7 +33,11 @@ pub fn run(case: &Case, contender: &dyn Contender, launch: Launch<'_>) -> io::Re
 }
 
 /// Starts the server; it and its port.
-fn start(case: &Case, contender: &dyn Contender, launch: Launch<'_>) -> io::Result<(Measured, u16)> {
+fn start(
+    case: &Case,
+    contender: &dyn Contender,
+    launch: Launch<'_>,
+) -> io::Result<(Measured, u16)> {
     let server = launch.start(case, contender)?;
     match server.next_line(Duration::from_secs(10))? {
         Line::Listening { port } => Ok((server, port)),
