@@ -11,6 +11,7 @@ use std::fmt::Write;
 use crate::cases::memory::CONNECTION_BYTES;
 use crate::report::Outcome;
 use crate::stats::Summary;
+use crate::turns;
 
 /// A limit that a figure is to stay within.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -121,6 +122,13 @@ pub fn all() -> Vec<Bar> {
             bar(case, contender, CPU, AtMost(1.5), Some("floor-pread"));
         }
     }
+    for case in ["write_back/depth-1", "write_back/depth-32"] {
+        for contender in ["uring", "poll"] {
+            for figure in [turns::P9999_US, turns::BLOCKED_MAX_US] {
+                bar(case, contender, figure, AtMost(1000.0), None);
+            }
+        }
+    }
     bar("http/1", "uring-spin", P50, AtMost(0.5), Some("peer-tokio"));
     for contender in ["uring", "poll"] {
         let (case, bytes) = ("memory/idle-connections", AtMost(1024.0));
@@ -189,7 +197,7 @@ impl Bar {
         };
         let (sign, limit) = (self.limit.sign(), self.limit.value());
         Some(format!(
-            "{case:<26} {contender:<10} {figure:<17} {median:.decimals$} {sign} \
+            "{case:<28} {contender:<10} {figure:<17} {median:.decimals$} {sign} \
              {limit:.decimals$}{of}: {doubt}{verdict}, best {best:.decimals$}"
         ))
     }

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use crate::child::{Control, Task};
 use crate::recorder::{Figures, Recorder};
+use crate::turns::Turns;
 
 /// One thing to measure, under the name it is printed and selected by.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,8 @@ pub enum Work {
     Idle(Idle),
     /// Read or overwrite random 4 KiB blocks of a file.
     FileRead(FileRead),
+    /// Overwrite random 4 KiB blocks of a file while it is flushed.
+    WriteBack(WriteBack),
     /// Start many sleeps at once and wait for all.
     Timers(Timers),
     /// Spawn tasks in batches and join them.
@@ -133,6 +136,13 @@ pub struct FileRead {
     pub direct: bool,
     /// The blocks are written anew instead of read.
     pub overwrite: bool,
+}
+
+/// A case of overwrites while the file is flushed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteBack {
+    /// Requests under way at once.
+    pub depth: u32,
 }
 
 /// A timer case.
@@ -258,6 +268,12 @@ impl Work {
                 Basis::CpuPerOperation,
             ),
             Self::FileRead(_) => ("file_read", "read", Some("latency"), Basis::CpuPerOperation),
+            Self::WriteBack(_) => (
+                "write_back",
+                "write",
+                Some("latency"),
+                Basis::CpuPerOperation,
+            ),
             Self::Timers(_) => ("timers", "timer", Some("lateness"), Basis::CpuPerOperation),
             Self::Spawn(_) => ("spawn", "task", None, Basis::TimePerOperation),
             Self::Yield(_) => ("yield", "yield", None, Basis::TimePerOperation),
@@ -354,6 +370,22 @@ pub trait Contender: Sync {
     ///
     /// Whatever keeps the requests from running; a short one is an error too.
     fn file_reads(&self, _: &FileJob<'_>, _: Recorder) -> io::Result<Figures> {
+        Err(not_offered())
+    }
+
+    /// Overwrites blocks at random offsets until the recorder has enough, and says when each turn of
+    /// its loop ends. It begins on every CPU, for the threads it starts, and pins its loop to `cpu`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the requests from running; a short one is an error too.
+    fn write_back(
+        &self,
+        _: &FileJob<'_>,
+        _cpu: usize,
+        _: Recorder,
+        _: Turns,
+    ) -> io::Result<Figures> {
         Err(not_offered())
     }
 

@@ -154,7 +154,7 @@ pub fn run(options: &Options) -> io::Result<bool> {
         writeln!(out, "note      {missing}")?;
     }
 
-    let reads_file = |case: &Case| matches!(case.work, Work::FileRead(_));
+    let reads_file = |case: &Case| matches!(case.work, Work::FileRead(_) | Work::WriteBack(_));
     let file = match selected.iter().any(reads_file) {
         true => Some(TestFile::create(&options.directory, options.file_mib)?),
         false => None,

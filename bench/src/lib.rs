@@ -17,7 +17,7 @@
 //! | [`bars`] | what the figures are to reach |
 //! | [`copy`] | copy tools side by side |
 //! | [`instructions`] | hot paths whose instructions are counted |
-//! | [`recorder`], [`stats`], [`report`], [`machine`] | figures, medians, tables, the machine |
+//! | [`recorder`], [`turns`], [`stats`], [`report`], [`machine`] | figures, medians, tables, the machine |
 
 #![cfg(target_os = "linux")]
 #![deny(unsafe_code)]
@@ -37,3 +37,4 @@ pub mod machine;
 pub mod recorder;
 pub mod report;
 pub mod stats;
+pub mod turns;

@@ -27,6 +27,9 @@ pub struct Figures {
     /// Figures that belong to one family alone, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, f64>,
+    /// How many turns of the loop took up to so many microseconds, where they are timed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub turns: BTreeMap<u64, u64>,
     /// What must be known to judge the round, such as a fallback that was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -207,6 +210,7 @@ impl Recorder {
                 .map(|total| per_op(total - start.syscalls.unwrap_or(0))),
             latency: Latency::of(&self.histogram),
             extra: BTreeMap::new(),
+            turns: BTreeMap::new(),
             note: None,
         }
     }

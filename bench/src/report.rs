@@ -202,6 +202,9 @@ pub fn table(family: Family, outcomes: &[Outcome]) -> String {
         cells.extend(ratios);
         table.add_row(cells);
 
+        if let Some(turns) = turns(row) {
+            below.push_str(&turns);
+        }
         if let Some(failure) = &row.failure {
             below.push_str(&format!(
                 "{} {} failed: {failure}\n",
@@ -218,6 +221,25 @@ pub fn table(family: Family, outcomes: &[Outcome]) -> String {
         }
     }
     format!("{title}\n{table}\n{below}")
+}
+
+/// The turns of the loop by their length, all rounds together, where they were timed.
+fn turns(row: &Outcome) -> Option<String> {
+    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+    for (up_to_us, count) in row.rounds.iter().flat_map(|figures| &figures.turns) {
+        *counts.entry(*up_to_us).or_default() += count;
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(up_to_us, count)| format!("{up_to_us}: {count}"))
+        .collect();
+    (!counts.is_empty()).then(|| {
+        let counts = counts.join("  ");
+        format!(
+            "{} {}, turns of up to so many µs: {counts}\n",
+            row.case, row.contender
+        )
+    })
 }
 
 /// The names of the figures that only some of the rows have.

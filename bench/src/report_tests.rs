@@ -122,6 +122,17 @@ fn a_family_in_which_nobody_takes_part_says_so() {
 }
 
 #[test]
+fn turns_are_added_up_over_the_rounds() {
+    let case = case("write_back/depth-1");
+    let mut row = outcome(&case, "uring", &[(1, 1.0), (1, 1.0)]);
+    row.rounds[0].turns.extend([(1, 20_000), (2, 7)]);
+    row.rounds[1].turns.extend([(2, 3), (4096, 1)]);
+    let text = table(case.work.family(), &[row]);
+    let expected = "uring, turns of up to so many µs: 1: 20000  2: 10  4096: 1\n";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
 fn numbers_keep_three_digits() {
     let shown = [
         0.0,

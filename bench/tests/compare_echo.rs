@@ -106,6 +106,28 @@ fn files_and_ping_pong_have_figures_and_the_file_goes() {
 }
 
 #[test]
+fn turns_under_write_back_are_timed_and_the_file_is_flushed_meanwhile() {
+    let (table, json) = compare("write_back", "0.2", &["--only", "write_back/"]);
+    let results = json["results"].as_array().expect("results are a list");
+    assert_eq!(results.len(), 2, "one floor at each depth");
+    for row in results {
+        let round = &row["rounds"][0];
+        let extra = |name: &str| round["extra"][name].as_f64().expect(name);
+        assert!(extra("flushes") >= 1.0, "{row}");
+        assert!(extra("idle_max_us") > 0.0, "{row}");
+        let (p9999, max) = (extra("turn_p9999_us"), extra("turn_max_us"));
+        assert!(0.0 < p9999 && p9999 <= max, "{row}");
+        assert!(extra("blocked_max_us") <= max, "{row}");
+        let turns = round["turns"].as_object().expect("turns by their length");
+        let turns: u64 = turns.values().filter_map(Value::as_u64).sum();
+        // The floor makes one write in a turn, and its turns begin to count last.
+        let writes = round["operations"].as_u64().expect("a count");
+        assert!((1..=writes + 2).contains(&turns), "{turns} turns: {row}");
+    }
+    assert!(table.contains("turns of up to so many"), "{table}");
+}
+
+#[test]
 fn a_name_that_matches_nothing_is_an_error() {
     let output = bench(&["compare", "--only", "no-such-case"]);
     assert!(!output.status.success());

@@ -43,10 +43,7 @@ pub fn cases() -> Vec<Case> {
 ///
 /// If there is no file, or it cannot be read.
 pub fn measure(read: &FileRead, contender: &dyn Contender, task: &Task) -> io::Result<Figures> {
-    let path = task
-        .file
-        .as_deref()
-        .ok_or_else(|| io::Error::other("no file was named"))?;
+    let path = path(task)?;
     let (file, note) = open(path, read)?;
     let file_bytes = file.metadata()?.len();
     if !read.direct {
@@ -61,6 +58,12 @@ pub fn measure(read: &FileRead, contender: &dyn Contender, task: &Task) -> io::R
     let mut figures = contender.file_reads(&job, Recorder::new(task.slice))?;
     figures.note = figures.note.or(note);
     Ok(figures)
+}
+
+/// Where the file is.
+pub(super) fn path(task: &Task) -> io::Result<&Path> {
+    let path = task.file.as_deref();
+    path.ok_or_else(|| io::Error::other("no file was named"))
 }
 
 /// Opens the file, past the page cache if asked and possible, and says if it was not.
@@ -81,7 +84,7 @@ fn open(path: &Path, read: &FileRead) -> io::Result<(File, Option<String>)> {
 }
 
 /// Reads the file once, so that later reads find it in the page cache.
-fn warm(path: &Path) -> io::Result<()> {
+pub(super) fn warm(path: &Path) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 20];
     while file.read(&mut buffer)? > 0 {}

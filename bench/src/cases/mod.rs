@@ -20,6 +20,7 @@ pub mod server;
 pub mod sleep;
 pub mod spawn;
 pub mod timers;
+pub mod write_back;
 pub mod yield_;
 
 /// What the list of cases depends on.
@@ -47,6 +48,7 @@ pub fn all(settings: &Settings) -> Vec<Case> {
         echo::cases(settings),
         http::cases(),
         file_read::cases(),
+        write_back::cases(),
         timers::cases(settings),
         sleep::cases(),
         spawn::cases(),
@@ -77,6 +79,7 @@ pub fn measure(work: &Work, contender: &dyn Contender, task: &Task) -> io::Resul
             Err(io::Error::other("servers are measured from outside"))
         }
         Work::FileRead(read) => file_read::measure(read, contender, task),
+        Work::WriteBack(case) => write_back::measure(case, contender, task),
         Work::Timers(timers) => contender.timers(timers, Recorder::without_warm_up()),
         Work::Spawn(spawn) => contender.spawn(spawn, recorder()),
         Work::Yield(yields) => contender.yields(yields, recorder()),

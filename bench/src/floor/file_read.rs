@@ -100,12 +100,16 @@ fn check(result: i32) -> io::Result<()> {
     }
 }
 
-/// Reads or writes with one system call each, one after the other.
+/// Reads or writes with one system call each, one after the other; `each` is called after each.
 ///
 /// # Errors
 ///
 /// If a read fails or comes back short.
-pub fn one_by_one(job: &FileJob<'_>, mut recorder: Recorder) -> io::Result<Figures> {
+pub fn one_by_one(
+    job: &FileJob<'_>,
+    mut recorder: Recorder,
+    mut each: impl FnMut(),
+) -> io::Result<Figures> {
     let mut offsets = Offsets::new(job.file_bytes);
     let mut buffer = Block([0; BLOCK_BYTES as usize]);
     let mut syscalls = 0;
@@ -117,6 +121,7 @@ pub fn one_by_one(job: &FileJob<'_>, mut recorder: Recorder) -> io::Result<Figur
         } else {
             job.file.read_exact_at(&mut buffer.0, offset)?;
         }
+        each();
         let now = Instant::now();
         syscalls += 1;
         recorder.syscalls(syscalls);

@@ -13,7 +13,9 @@ use std::net::TcpListener;
 
 use crate::case::{Blocking, Contender, Echo, FileJob, PingPong, Work};
 use crate::child::Control;
+use crate::machine;
 use crate::recorder::{Figures, Recorder};
+use crate::turns::Turns;
 
 pub mod blocking;
 pub mod cursor;
@@ -39,6 +41,7 @@ impl Contender for Uring {
             Work::Echo(_) | Work::FileRead(_) | Work::PingPong(_) | Work::Blocking(_) => true,
             Work::Http(_)
             | Work::Idle(_)
+            | Work::WriteBack(_)
             | Work::Timers(_)
             | Work::Spawn(_)
             | Work::Yield(_)
@@ -103,10 +106,27 @@ impl Contender for Pread {
     }
 
     fn offers(&self, work: &Work) -> bool {
-        matches!(work, Work::FileRead(file) if file.depth == 1 || file.overwrite)
+        match work {
+            Work::FileRead(file) => file.depth == 1 || file.overwrite,
+            Work::WriteBack(_) => true,
+            _ => false,
+        }
     }
 
     fn file_reads(&self, job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures> {
-        file_read::one_by_one(job, recorder)
+        file_read::one_by_one(job, recorder, || ())
+    }
+
+    fn write_back(
+        &self,
+        job: &FileJob<'_>,
+        cpu: usize,
+        recorder: Recorder,
+        mut turns: Turns,
+    ) -> io::Result<Figures> {
+        machine::pin_to(cpu);
+        let mut figures = file_read::one_by_one(job, recorder, || turns.turn())?;
+        turns.tell(&mut figures);
+        Ok(figures)
     }
 }

@@ -3,28 +3,26 @@
 //! Each method builds one runtime on the calling thread, which the child has pinned. Spinning is
 //! off but where a case asks for it: it trades CPU time for latency, and most rows count CPU time.
 
-use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::TcpListener;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use annulet::buf::Aligned;
-use annulet::fs::{File, OpenOptions};
-use annulet::{Builder, Choice, Context, Driver, Runtime, spawn};
+use annulet::{Builder, Choice, Driver, Runtime};
 
+mod blocks;
 mod ready;
 mod serving;
 mod shards;
 mod tasks;
 
 use crate::case::{
-    Api, BLOCK_BYTES, Blocking, Channel, Contender, Echo, FileJob, Http, Memory, PingPong, Sleep,
-    Spawn, Timers, Work, Yield,
+    Api, Blocking, Channel, Contender, Echo, FileJob, Http, Memory, PingPong, Sleep, Spawn, Timers,
+    Work, Yield,
 };
-use crate::cases::file_read::Offsets;
 use crate::child::Control;
+use crate::machine;
 use crate::recorder::{Figures, Recorder};
+use crate::turns::Turns;
 
 /// The runtime with one driver, spinning or not.
 #[derive(Debug)]
@@ -48,9 +46,16 @@ pub(super) enum Streams {
     Ready,
 }
 
+/// The budget of a tick of which each turn is watched.
+const WATCHED_BUDGET: Duration = Duration::from_micros(50);
+
 impl Annulet {
+    fn builder(&self) -> Builder {
+        Builder::new().driver(self.choice).spin(self.spin)
+    }
+
     fn runtime(&self) -> io::Result<Runtime> {
-        Builder::new().driver(self.choice).spin(self.spin).build()
+        self.builder().build()
     }
 }
 
@@ -91,41 +96,23 @@ impl Contender for Annulet {
     }
 
     fn file_reads(&self, job: &FileJob<'_>, recorder: Recorder) -> io::Result<Figures> {
-        let runtime = self.runtime()?;
-        let depth = job.read.depth;
-        runtime.block_on(async {
-            let driver = Context::current().driver().clone();
-            let reads = Rc::new(Reads::new(job, recorder, driver));
-            let mut options = OpenOptions::new().read(true);
-            if job.read.overwrite {
-                options = options.write(true);
-            }
-            if job.read.direct {
-                options = options.custom_flags(libc::O_DIRECT);
-            }
-            let file = match options.open(job.path).await {
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                    File::open(job.path).await?
-                }
-                opened => opened?,
-            };
-            let file = Rc::new(file);
-            let readers: Vec<_> = (0..depth)
-                .map(|_| {
-                    let (file, reads) = (Rc::clone(&file), Rc::clone(&reads));
-                    if job.read.overwrite {
-                        spawn(write_blocks(file, reads))
-                    } else {
-                        spawn(read_blocks(file, reads))
-                    }
-                })
-                .collect();
-            for reader in readers {
-                reader.await.map_err(io::Error::other)??;
-            }
-            let reads = Rc::into_inner(reads).expect("every reader has ended");
-            Ok(reads.recorder.into_inner().finish())
-        })
+        self.runtime()?.block_on(blocks::run(job, recorder))
+    }
+
+    fn write_back(
+        &self,
+        job: &FileJob<'_>,
+        cpu: usize,
+        recorder: Recorder,
+        turns: Turns,
+    ) -> io::Result<Figures> {
+        // Operations are looked at after a part of the budget only, if a task always has something
+        // to do, as the one has that watches the turns.
+        let builder = self.builder().budget(WATCHED_BUDGET);
+        // Its pool may run where this thread may now.
+        let runtime = builder.build()?;
+        machine::pin_to(cpu);
+        runtime.block_on(blocks::run_in_turns(job, recorder, turns))
     }
 
     fn timers(&self, timers: &Timers, recorder: Recorder) -> io::Result<Figures> {
@@ -183,67 +170,4 @@ impl Contender for Annulet {
 fn syscalls(driver: &Driver) -> u64 {
     let stats = driver.stats();
     stats.enters + stats.attempts
-}
-
-/// What the readers of a file share.
-struct Reads {
-    offsets: RefCell<Offsets>,
-    recorder: RefCell<Recorder>,
-    ended: Cell<bool>,
-    driver: Driver,
-}
-
-impl Reads {
-    fn new(job: &FileJob<'_>, recorder: Recorder, driver: Driver) -> Self {
-        Self {
-            offsets: RefCell::new(Offsets::new(job.file_bytes)),
-            recorder: RefCell::new(recorder),
-            ended: Cell::new(false),
-            driver,
-        }
-    }
-
-    /// Records a read; false once there are enough.
-    fn record(&self, sent_at: Instant, now: Instant) -> bool {
-        let mut recorder = self.recorder.borrow_mut();
-        recorder.syscalls(syscalls(&self.driver));
-        if !self.ended.get() && !recorder.record(now - sent_at, now) {
-            self.ended.set(true);
-        }
-        !self.ended.get()
-    }
-}
-
-async fn read_blocks(file: Rc<File>, reads: Rc<Reads>) -> io::Result<()> {
-    let mut buf = Aligned::new(BLOCK_BYTES as usize);
-    let mut sent_at = Instant::now();
-    loop {
-        let offset = reads.offsets.borrow_mut().next_offset();
-        let (read, back) = file.read_at(buf, offset).await?;
-        if read != BLOCK_BYTES as usize {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        buf = back;
-        let now = Instant::now();
-        if !reads.record(sent_at, now) {
-            return Ok(());
-        }
-        sent_at = now;
-    }
-}
-
-async fn write_blocks(file: Rc<File>, writes: Rc<Reads>) -> io::Result<()> {
-    let mut buf = Aligned::new(BLOCK_BYTES as usize);
-    buf.set_len(BLOCK_BYTES as usize);
-    let mut sent_at = Instant::now();
-    loop {
-        let offset = writes.offsets.borrow_mut().next_offset();
-        let ((), back) = file.write_all_at(buf, offset).await?;
-        buf = back;
-        let now = Instant::now();
-        if !writes.record(sent_at, now) {
-            return Ok(());
-        }
-        sent_at = now;
-    }
 }
