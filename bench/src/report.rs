@@ -47,10 +47,15 @@ impl Outcome {
     /// An outcome without rounds yet.
     #[must_use]
     pub fn new(case: &Case, contender: &str) -> Self {
-        let (case, contender) = (case.name.clone(), contender.to_owned());
+        Self::named(&case.name, contender)
+    }
+
+    /// The same of a case that is known by its name alone.
+    #[must_use]
+    pub fn named(case: &str, contender: &str) -> Self {
         Self {
-            case,
-            contender,
+            case: case.to_owned(),
+            contender: contender.to_owned(),
             rounds: Vec::new(),
             failure: None,
         }

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::Case;
+use super::weigh::{self, Weight};
 
 /// A command, and what it is told in each case.
 pub(super) struct Tool {
@@ -56,12 +57,17 @@ pub(super) const TOOLS: &[Tool] = &[
     Tool {
         name: "rcp",
         program: "rcp",
-        options: |case| (case != Case::SmallFsync).then_some(&[] as &[_]),
+        options: |case| match case {
+            Case::SmallFsync => None,
+            // By default it fills them.
+            Case::Sparse => Some(&["--reflink=never"]),
+            _ => Some(&[]),
+        },
     },
     Tool {
         name: "cpx",
         program: "cpx",
-        options: |case| (case != Case::SmallFsync).then_some(&["-r"] as &[_]),
+        options: |case| (case != Case::SmallFsync).then_some(&["-r", "--no-config"] as &[_]),
     },
     Tool {
         name: "rsync",
@@ -93,9 +99,18 @@ impl Tool {
         std::env::split_paths(&path).any(|folder| folder.join(&program).is_file())
     }
 
-    /// What it is told, if it can do it.
-    pub(super) fn arguments(&self, case: Case, from: &Path, to: &Path) -> Option<Vec<OsString>> {
-        let options = (self.options)(case)?;
+    pub(super) fn can_do(&self, case: Case) -> bool {
+        (self.options)(case).is_some()
+    }
+
+    /// Has it copy, in a process of its own; what that took.
+    pub(super) fn copy(&self, case: Case, from: &Path, to: &Path) -> io::Result<Weight> {
+        let arguments = self.arguments(case, from, to);
+        weigh::in_a_process(&self.program(), &arguments)
+    }
+
+    fn arguments(&self, case: Case, from: &Path, to: &Path) -> Vec<OsString> {
+        let options = (self.options)(case).unwrap_or_default();
         let mut arguments: Vec<OsString> = options.iter().map(OsString::from).collect();
         let mut from = from.as_os_str().to_owned();
         // To rsync a directory is its content only with a slash at the end.
@@ -104,7 +119,7 @@ impl Tool {
         }
         arguments.push(from);
         arguments.push(to.into());
-        Some(arguments)
+        arguments
     }
 }
 

@@ -1,4 +1,7 @@
 //! What a command takes: a process of ours runs it as its only child and asks the system.
+//!
+//! A command holds at least as much memory as that process, some MiB, for that is what it is until
+//! it becomes itself.
 
 use std::ffi::OsString;
 use std::io;

@@ -1,23 +1,13 @@
-//! The tool as a process: what it prints and what it writes.
+//! The tool as a process: what `compare` prints and what it writes.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// Runs the tool to its end.
-pub(crate) fn bench(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_annulet-bench"))
-        .args(arguments)
-        .output()
-        .expect("the command was built with this test")
-}
+mod tool;
 
-/// What a process has said.
-pub(crate) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+pub(crate) use tool::{bench, text};
 
 /// Runs `compare --quick` for one round and gives the table and the JSON back.
 pub(crate) fn compare(name: &str, seconds: &str, arguments: &[&str]) -> (String, Value) {
