@@ -65,7 +65,10 @@ pub(super) fn sweep(directory: &Path) -> io::Result<Vec<PathBuf>> {
             continue;
         };
         if lock.try_lock().is_ok() {
-            fs::remove_dir_all(&path)?;
+            fs::remove_dir_all(&path).map_err(|error| {
+                let text = format!("{} stays behind: {error}", path.display());
+                io::Error::new(error.kind(), text)
+            })?;
             swept.push(path);
         }
     }

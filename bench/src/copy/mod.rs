@@ -107,16 +107,17 @@ pub struct Options {
 ///
 /// If nothing is selected, the originals cannot be made, or output fails.
 pub fn run(options: &Options) -> io::Result<bool> {
-    let wanted = |case: &Case| {
-        options.only.is_empty() || options.only.iter().any(|part| case.name().contains(part))
-    };
-    let cases: Vec<Case> = Case::ALL.into_iter().filter(wanted).collect();
     let named = |tool: &&Tool| {
         options.tools.is_empty() || options.tools.iter().any(|name| name == tool.name)
     };
     let (tools, absent): (Vec<&Tool>, Vec<&Tool>) =
         TOOLS.iter().filter(named).partition(|tool| tool.is_there());
-    if cases.is_empty() || tools.is_empty() {
+    let wanted = |case: &Case| {
+        let named = options.only.iter().any(|part| case.name().contains(part));
+        (options.only.is_empty() || named) && tools.iter().any(|tool| tool.can_do(*case))
+    };
+    let cases: Vec<Case> = Case::ALL.into_iter().filter(wanted).collect();
+    if cases.is_empty() {
         return Err(io::Error::other(
             "no case or no tool is left to be compared",
         ));
@@ -130,12 +131,13 @@ pub fn run(options: &Options) -> io::Result<bool> {
         )?;
     }
     let progress = progress(&cases, &tools, options);
-    progress.set_message("looks for what runs that were cut off have left");
+    progress.set_message("removes what dead runs have left");
     for swept in folder::sweep(&options.directory)? {
         let path = swept.display();
         writeln!(
             out,
-            "note      {path} was left by a run that was cut off, and is removed"
+            "note      {path} was left by a run that was cut off, and is removed: for a \
+             while making files may be slow"
         )?;
     }
     let folder = Folder::create(&options.directory)?;
@@ -206,30 +208,38 @@ fn compare(
         .collect();
     for round in 1..=options.rounds {
         for (tool, outcome) in tools.iter().zip(&mut outcomes) {
+            if outcome.failure.is_none() {
+                let doing = format!("{}: {}, round {round}", case.name(), tool.name);
+                progress.set_message(format!("{doing}, waits for the disk"));
+                trees::settle(case, &original.path)?;
+                progress.set_message(doing);
+                let name = format!("{case:?}-{}-{round}", tool.name);
+                copy_once(original, tool, &folder.path().join(name), outcome)?;
+            }
             progress.inc(1);
-            if outcome.failure.is_some() {
-                continue;
-            }
-            let doing = format!("{}: {}, round {round}", case.name(), tool.name);
-            progress.set_message(format!("{doing}, waits for the disk"));
-            trees::settle(case, &original.path)?;
-            progress.set_message(doing);
-            let copy = folder
-                .path()
-                .join(format!("{case:?}-{}-{round}", tool.name));
-            match tool.copy(case, &original.path, &copy) {
-                Ok(weight) => {
-                    outcome.rounds.push(figures(weight));
-                    outcome.failure = judge(original, weight, &copy);
-                }
-                Err(error) => outcome.failure = Some(error.to_string()),
-            }
-            if case.is_one_file() && copy.exists() {
-                trees::empty(&copy)?;
-            }
         }
     }
     Ok(outcomes)
+}
+
+/// Has a tool make one copy, and judges it.
+fn copy_once(
+    original: &Original,
+    tool: &Tool,
+    copy: &Path,
+    outcome: &mut Outcome,
+) -> io::Result<()> {
+    match tool.copy(original.case, &original.path, copy) {
+        Ok(weight) => {
+            outcome.rounds.push(figures(weight));
+            outcome.failure = judge(original, weight, copy);
+        }
+        Err(error) => outcome.failure = Some(error.to_string()),
+    }
+    if original.case.is_one_file() && copy.exists() {
+        trees::empty(copy)?;
+    }
+    Ok(())
 }
 
 fn figures(weight: Weight) -> Figures {
