@@ -1,4 +1,4 @@
-//! The tool from the outside: the cases of servers on the runtime, and beside it a peer.
+//! The tool from the outside: cases of servers and files on the runtime, and beside it a peer.
 //!
 //! Figures are not judged, only that they are there and consistent; the machine may be busy. The
 //! peer is a program of its own, which is there only where someone has built it; where it is not,
@@ -15,6 +15,7 @@ mod support;
 use support::{bench, compare, text};
 
 const PEER: &str = "peer-tokio";
+const PREAD: &str = "peer-tokio-pread";
 const HOW_TO_BUILD: &str = "cargo build --release --manifest-path bench/peers/Cargo.toml";
 
 fn rows(json: &Value) -> &Vec<Value> {
@@ -30,7 +31,11 @@ fn contenders_of<'a>(json: &'a Value, case: &str) -> BTreeSet<&'a str> {
 
 /// Either the peer has a row in the case, or the tool has said how to build it.
 fn peer_is_accounted_for(table: &str, json: &Value, case: &str) {
-    let takes_part = contenders_of(json, case).contains(PEER);
+    is_accounted_for(PEER, table, json, case);
+}
+
+fn is_accounted_for(peer: &str, table: &str, json: &Value, case: &str) {
+    let takes_part = contenders_of(json, case).contains(peer);
     assert_ne!(takes_part, table.contains(HOW_TO_BUILD), "{table}");
 }
 
@@ -96,6 +101,41 @@ fn idle_connections_are_weighed_and_held_to_their_bar() {
         assert!(bytes > 8.0 && bytes < 1e6, "{row}");
     }
     assert!(table.contains("≤ 1024"), "{table}");
+}
+
+#[test]
+fn blocks_of_files_are_read_and_written_by_either_driver_and_by_either_way_of_the_peer() {
+    let only = ["--only", "depth-32", "--file-mib", "16"];
+    let (table, json) = compare("blocks", "0.1", &only);
+    for case in [
+        "file_read/hot-depth-32",
+        "file_write/buffered-depth-32",
+        "file_read/direct-depth-32",
+        "write_back/depth-32",
+    ] {
+        let names = contenders_of(&json, case);
+        assert!(names.contains("uring") && names.contains("poll"), "{table}");
+        match case.split_once('/') {
+            Some(("write_back", _)) => assert!(!names.contains(PREAD), "{table}"),
+            Some((_, "direct-depth-32")) => {
+                // Its buffer is not aligned.
+                assert!(!names.contains(PEER), "{table}");
+                is_accounted_for(PREAD, &table, &json, case);
+            }
+            _ => {
+                peer_is_accounted_for(&table, &json, case);
+                is_accounted_for(PREAD, &table, &json, case);
+            }
+        }
+    }
+    for row in rows(&json) {
+        assert!(row["rounds"][0]["operations"].as_u64() > Some(0), "{row}");
+        assert!(
+            row["rounds"][0]["latency"]["p50_ns"].as_u64() > Some(0),
+            "{row}"
+        );
+    }
+    assert!(table.contains("≤ 1000"), "{table}");
 }
 
 #[test]

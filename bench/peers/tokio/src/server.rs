@@ -70,7 +70,9 @@ impl Task {
 }
 
 fn usage() -> io::Error {
-    io::Error::other("usage: peer-tokio echo|http [--cpu=N] [--threads=N] [--buffer-bytes=N], or file …")
+    io::Error::other(
+        "usage: peer-tokio echo|http [--cpu=N] [--threads=N] [--buffer-bytes=N], or file …",
+    )
 }
 
 /// Starts the threads and answers the measuring process; returns only if there is no server.
