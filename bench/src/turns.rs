@@ -174,15 +174,17 @@ mod tests {
 
     #[test]
     fn a_thread_that_only_counts_is_not() {
-        let mut turns = Turns::new(Duration::ZERO);
-        for _ in 0..1000 {
-            turns.turn();
-        }
-        let told = extra(&turns);
-        assert!(
-            told[MAX_US] > 0.0 && told[BLOCKED_MAX_US] == 0.0,
-            "{told:?}"
-        );
+        // It may have to wait for memory, but not each time.
+        let unblocked = (0..100).any(|_| {
+            let mut turns = Turns::new(Duration::ZERO);
+            for _ in 0..1000 {
+                turns.turn();
+            }
+            let told = extra(&turns);
+            assert!(told[MAX_US] > 0.0, "{told:?}");
+            told[BLOCKED_MAX_US] == 0.0
+        });
+        assert!(unblocked);
         assert!(idle(Duration::from_millis(1)) > Duration::ZERO);
     }
 }
