@@ -113,7 +113,7 @@ pub fn all() -> Vec<Bar> {
     }
     let (direct, pread) = ("file_read/direct-depth-32", Some("peer-tokio-pread"));
     bar(direct, "uring", RATE, AtLeast(1.3), pread);
-    bar(direct, "uring", CPU, AtMost(0.33), pread);
+    bar(direct, "uring", CPU, AtMost(1.0 / 3.0), pread);
     for case in [
         "file_write/buffered-depth-1",
         "file_write/buffered-depth-32",
