@@ -8,7 +8,8 @@
 //! contender starts may run on either CPU. First of all a loop that does nothing runs for as long,
 //! which shows what of the figures is the machine's.
 //!
-//! The loop never sleeps, so CPU time is not to be compared with that of other cases.
+//! The loop never sleeps, and the flushes are made by the same process, so CPU time is not to be
+//! compared with that of other cases.
 
 use std::fs::File;
 use std::io;
