@@ -8,8 +8,8 @@
 //! original does not count. What runs that were cut off have left is removed first of all
 //! (`folder`).
 //!
-//! The figures are held to `bars`, as those of `compare` are. Tables go to
-//! standard output; what is going on is told on standard error, if that is a terminal.
+//! The figures are held to bars, as those of `compare` are. Tables go to standard output; what is
+//! going on is told on standard error, if that is a terminal.
 
 mod folder;
 mod goals;
