@@ -21,16 +21,17 @@ mod transfer;
 mod vectored;
 mod write;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
 
-use annulet_runtime::op::Shared;
+use annulet_runtime::op::{Lane, Shared};
 use annulet_runtime::{Context, Feature};
 
 use crate::metadata::{Metadata, Stat};
 use crate::offload::offload;
+use crate::platform;
 
 pub use lock::LockKind;
 pub use open::OpenOptions;
@@ -52,6 +53,8 @@ pub struct File {
     cold_writes: Cell<u32>,
     /// Whether it was opened to append.
     appends: bool,
+    /// Where its writes stand in line, unless they go past the page cache.
+    lane: OnceCell<Option<Lane>>,
 }
 
 impl File {
@@ -107,6 +110,7 @@ impl File {
             cold: Cell::new(0),
             cold_writes: Cell::new(0),
             appends,
+            lane: OnceCell::new(),
         }
     }
 
@@ -135,6 +139,13 @@ impl File {
             let file = file?;
             offload(move || Stat::of_file(&file)).await
         })
+    }
+
+    /// Where writes through the page cache stand in line when the pool does them: the system has
+    /// one after the other anyway, and a thread for each would only wait.
+    pub(crate) fn lane(&self) -> Option<&Lane> {
+        let lane = || (!platform::is_direct(&self.file)).then(Lane::default);
+        self.lane.get_or_init(lane).as_ref()
     }
 
     pub(crate) fn begin_read(&self) {

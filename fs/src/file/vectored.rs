@@ -101,7 +101,7 @@ impl File {
         from: usize,
         offset: u64,
     ) -> BufResult<usize, V> {
-        let write = WriteVectoredAt::new(&self.file, bufs, from, offset);
+        let write = WriteVectoredAt::new(&self.file, bufs, from, offset).by(self.lane());
         Op::new(self.file.driver(), write).await
     }
 }

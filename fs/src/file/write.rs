@@ -1,5 +1,9 @@
 //! Writes at offsets and at the end.
 //!
+//! What the page cache does not take at once goes to the ring, or to the pool: there the writes of
+//! one file follow one another ([`Lane`](annulet_runtime::op::Lane)), as the kernel would have them
+//! do anyway.
+//!
 //! A file that was opened to append has no offsets to write at: Linux would ignore them in silence,
 //! so that is refused here.
 
@@ -26,7 +30,8 @@ impl File {
     /// # Kernel
     ///
     /// A `pwritev2(RWF_NOWAIT)` while the page cache takes it (xfs and btrfs; ext4 cannot say), else
-    /// `IORING_OP_WRITE` (Linux 5.6); on the `poll` driver `pwrite(2)` on the blocking pool.
+    /// `IORING_OP_WRITE` (Linux 5.6); on the `poll` driver `pwrite(2)` on the blocking pool, one
+    /// after the other unless the file goes past the page cache.
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
         if self.appends {
             return Err(BufError::new(no_offsets(), buf, 0));
@@ -105,7 +110,7 @@ impl File {
             Some(offset) => WriteAt::new(&self.file, buf, from, offset).cache_first(cached),
             None => WriteAt::append(&self.file, buf, from),
         };
-        let mut op = Op::new(self.file.driver(), write);
+        let mut op = Op::new(self.file.driver(), write.by(self.lane()));
         poll_fn(|cx| {
             let polled = Pin::new(&mut op).poll(cx);
             if cached && op.is_in_flight() {

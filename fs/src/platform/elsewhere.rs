@@ -71,3 +71,8 @@ pub(crate) fn set_xattr(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Resul
 pub(crate) fn remove_xattr(_file: &File, _name: &OsStr) -> io::Result<()> {
     not_here("an extended attribute")
 }
+
+/// Whether it goes past the page cache: no, as far as is known.
+pub(crate) fn is_direct(_file: &File) -> bool {
+    false
+}

@@ -9,7 +9,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{CWD, FallocateFlags, Mode, OFlags, ResolveFlags, SeekFrom, XattrFlags};
+use rustix::fs::{
+    CWD, FallocateFlags, Mode, OFlags, ResolveFlags, SeekFrom, XattrFlags, fcntl_getfl,
+};
 use rustix::io::Errno;
 
 use super::Advice;
@@ -192,11 +194,35 @@ pub(crate) fn remove_xattr(file: &File, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::fremovexattr(file, name.as_bytes())?)
 }
 
+/// Whether it goes past the page cache.
+pub(crate) fn is_direct(file: &File) -> bool {
+    fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::DIRECT))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::OpenOptionsExt;
     use std::path::Path;
 
-    use super::stat_cached;
+    use rustix::fs::OFlags;
+
+    use super::{is_direct, stat_cached};
+
+    #[test]
+    fn a_file_that_goes_past_the_page_cache_says_so() -> io::Result<()> {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert!(!is_direct(&File::open(&here)?));
+        let mut past = OpenOptions::new();
+        past.read(true)
+            .custom_flags(OFlags::DIRECT.bits().cast_signed());
+        match past.open(&here) {
+            Ok(file) => assert!(is_direct(&file)),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::InvalidInput),
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_name_that_cannot_be_does_not_turn_looking_up_off() {

@@ -8,16 +8,16 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    advise, allocate, copy_range, is_final, open_cached, punch_hole, reflink, remove_xattr,
-    seek_data, seek_hole, set_xattr, share, stat_cached, xattr, xattr_names,
+    advise, allocate, copy_range, is_direct, is_final, open_cached, punch_hole, reflink,
+    remove_xattr, seek_data, seek_hole, set_xattr, share, stat_cached, xattr, xattr_names,
 };
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{
-    advise, allocate, copy_range, open_cached, punch_hole, reflink, remove_xattr, seek_data,
-    seek_hole, set_xattr, stat_cached, xattr, xattr_names,
+    advise, allocate, copy_range, is_direct, open_cached, punch_hole, reflink, remove_xattr,
+    seek_data, seek_hole, set_xattr, stat_cached, xattr, xattr_names,
 };
 
 /// What will be done with a part of a file; see [`File::advise`](crate::File::advise).

@@ -74,7 +74,7 @@ pub(crate) use uring::Sqe;
 use crate::buf::{Lease, Place, Provided};
 use crate::metrics::{DriverStats, Meter};
 use crate::panics::discard_panic;
-use crate::pool::Pool;
+use crate::pool::{Lane, Pool};
 use crate::shim::planted;
 #[cfg(target_os = "linux")]
 use crate::sys::splice::Pipe;
@@ -471,9 +471,9 @@ impl Driver {
     }
 
     /// Runs a job for the slot on the blocking pool.
-    pub(crate) fn offload(&self, id: SlotId, job: Job) {
+    pub(crate) fn offload(&self, id: SlotId, job: Job, lane: Option<&Lane>) {
         self.0.meter.driver.submitted.bump();
-        self.0.offload.submit(id, job);
+        self.0.offload.submit(id, job, lane);
     }
 
     /// What pool threads call after they have left a result; see [`Offload`].

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use super::Sink;
 use super::slots::{Completion, SlotId};
 use crate::panics::lock;
-use crate::pool::{Pool, Ticket};
+use crate::pool::{Lane, Pool, Ticket};
 use crate::sys;
 
 /// A blocking call; it answers a value or a negated error number.
@@ -66,7 +66,7 @@ impl Offload {
         *self.notify.borrow_mut() = Some(notify);
     }
 
-    pub(super) fn submit(&self, id: SlotId, job: Job) {
+    pub(super) fn submit(&self, id: SlotId, job: Job, lane: Option<&Lane>) {
         let refused = Arc::new(AtomicBool::new(false));
         let mut report = Report {
             results: Arc::clone(&self.results),
@@ -79,7 +79,11 @@ impl Offload {
             report.result = Some(job());
             drop(report);
         });
-        match self.pool.submit(run) {
+        let submitted = match lane {
+            Some(lane) => self.pool.submit_in(lane, run),
+            None => self.pool.submit(run),
+        };
+        match submitted {
             Ok(ticket) => {
                 self.tickets.borrow_mut().insert(id.to_bits(), ticket);
             }

@@ -15,6 +15,7 @@ use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, request_len};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Job};
+use crate::pool::Lane;
 use crate::sys::{self, RawSource};
 
 /// A range lent to a pool thread.
@@ -168,6 +169,7 @@ pub struct WriteAt<B> {
     /// Where to; `None` for a file that was opened to append.
     offset: Option<u64>,
     cache_first: bool,
+    lane: Option<Lane>,
 }
 
 impl<B: IoBuf> WriteAt<B> {
@@ -180,6 +182,7 @@ impl<B: IoBuf> WriteAt<B> {
             from,
             offset: Some(offset),
             cache_first: false,
+            lane: None,
         }
     }
 
@@ -187,6 +190,13 @@ impl<B: IoBuf> WriteAt<B> {
     #[must_use]
     pub fn cache_first(mut self, on: bool) -> Self {
         self.cache_first = on;
+        self
+    }
+
+    /// Where the pool writes, one write of this lane follows the other.
+    #[must_use]
+    pub fn by(mut self, lane: Option<&Lane>) -> Self {
+        self.lane = lane.cloned();
         self
     }
 
@@ -199,6 +209,7 @@ impl<B: IoBuf> WriteAt<B> {
             from,
             offset: None,
             cache_first: false,
+            lane: None,
         }
     }
 }
@@ -258,6 +269,10 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
                 None => io::Write::write(&mut file, bytes),
             })
         }))
+    }
+
+    fn lane(&self) -> Option<&Lane> {
+        self.lane.as_ref()
     }
 
     fn complete(self, completion: Completion) -> BufResult<usize, B> {

@@ -20,6 +20,7 @@ use crate::buf::{BufError, BufResult, IoBufMut, IoBufs, PARTS_MAX, parts_from};
 #[cfg(target_os = "linux")]
 use crate::driver::Sqe;
 use crate::driver::{Code, Completion, Job};
+use crate::pool::Lane;
 use crate::sys::{self, RawSource};
 
 /// A range of a buffer, lent to the kernel or to a pool thread.
@@ -125,6 +126,7 @@ pub struct WriteVectoredAt<V> {
     from: usize,
     offset: u64,
     parts: Vec<Part>,
+    lane: Option<Lane>,
 }
 
 impl<V: IoBufs> WriteVectoredAt<V> {
@@ -137,7 +139,15 @@ impl<V: IoBufs> WriteVectoredAt<V> {
             from,
             offset,
             parts: Vec::new(),
+            lane: None,
         }
+    }
+
+    /// Where the pool writes, one write of this lane follows the other.
+    #[must_use]
+    pub fn by(mut self, lane: Option<&Lane>) -> Self {
+        self.lane = lane.cloned();
+        self
     }
 
     fn aim(&mut self) {
@@ -182,6 +192,10 @@ unsafe impl<V: IoBufs> OpCode for WriteVectoredAt<V> {
             let bytes = unsafe { std::slice::from_raw_parts(part.start, part.len) };
             sys::file::write_at(file, bytes, at)
         }))
+    }
+
+    fn lane(&self) -> Option<&Lane> {
+        self.lane.as_ref()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {

@@ -61,6 +61,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+pub use crate::pool::Lane;
 pub use crate::sys::cached::{start_sync, sync_range};
 pub use crate::sys::{AcceptFault, accept_fault, close};
 pub use accept::{Accept, AcceptMulti, Backlog};
@@ -186,6 +187,12 @@ pub unsafe trait OpCode: Sized + 'static {
     /// The blocking call that does it.
     #[doc(hidden)]
     fn job(&mut self) -> Option<Job> {
+        None
+    }
+
+    /// The lane that its job goes by.
+    #[doc(hidden)]
+    fn lane(&self) -> Option<&Lane> {
         None
     }
 
@@ -426,7 +433,7 @@ fn launch<T: OpCode>(
         Route::Ring => driver.push(slot, payload.entry()),
         Route::Attempt => driver.refuse(slot),
         Route::Pool => match payload.job() {
-            Some(job) => driver.offload(slot, job),
+            Some(job) => driver.offload(slot, job, payload.lane()),
             None => driver.refuse(slot),
         },
     }

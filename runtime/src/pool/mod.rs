@@ -60,11 +60,14 @@
 //! once: by the thread that runs it, or by whoever cancels it first. The job keeps its place in the
 //! queue, and counts as waiting, until a thread comes past. A panic ends the job, not the thread.
 //!
+//! Jobs that the kernel would have one after the other go by a [`Lane`]: one thread does them.
+//!
 //! Jobs that wait for other jobs of the same pool hang if there are as many of them as threads may
 //! be.
 
 mod crew;
 mod job;
+mod lane;
 #[cfg(all(test, loom))]
 mod loom_pool;
 #[cfg_attr(loom, path = "queue_model.rs")]
@@ -81,6 +84,7 @@ use std::time::Duration;
 
 use self::job::Plain;
 pub(crate) use self::job::{Job, Rejected, Ticket, Work};
+pub use self::lane::Lane;
 use self::shared::Shared;
 use crate::shim::start_thread;
 use crate::sys::affinity::Cpus;

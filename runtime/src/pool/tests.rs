@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Pool, PoolConfig, STUCK_AFTER, Start, Work};
+use super::{Lane, Pool, PoolConfig, STUCK_AFTER, Start, Ticket, Work};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -570,4 +570,86 @@ fn submit_and_cancel(pool: &Pool, jobs: u64, mut random: u64) -> (u64, Vec<Arc<F
         }
     }
     (cancelled, fates)
+}
+
+fn submit_in(pool: &Pool, lane: &Lane, job: impl FnOnce() + Send + 'static) -> Ticket {
+    let job = Box::new(job);
+    pool.submit_in(lane, job).expect("the pool takes jobs")
+}
+
+#[test]
+fn jobs_of_a_lane_follow_one_another_and_hold_up_no_other() {
+    let pool = pool(4, 4);
+    let lane = Lane::default();
+    let (blocker, first) = Blocker::job();
+    let _ticket = pool.submit_in(&lane, first).expect("the pool takes jobs");
+    blocker.wait_until_running();
+    let (tell, told) = channel();
+    for number in 0..100 {
+        let tell = tell.clone();
+        submit_in(&pool, &lane, move || tell.send(number).unwrap());
+    }
+    let (tell_other, told_other) = channel();
+    submit(&pool, move || tell_other.send(()).unwrap());
+    told_other
+        .recv_timeout(LONG)
+        .expect("another thread runs it");
+    assert!(told.try_recv().is_err(), "two jobs of a lane run at once");
+    blocker.release();
+    drop(tell);
+    assert!(told.iter().eq(0..100));
+    // It has run dry, and begins again.
+    let (tell, told) = channel();
+    submit_in(&pool, &lane, move || tell.send(()).unwrap());
+    told.recv_timeout(LONG).expect("the lane begins again");
+}
+
+#[test]
+fn a_job_of_a_lane_is_cancelled_while_it_waits_and_the_others_are_not() {
+    let pool = pool(1, 1);
+    let lane = Lane::default();
+    let (blocker, first) = Blocker::job();
+    let _ticket = pool.submit_in(&lane, first).expect("the pool takes jobs");
+    blocker.wait_until_running();
+    let (tell, told) = channel();
+    let tickets: Vec<_> = (0..3)
+        .map(|number| {
+            let tell = tell.clone();
+            submit_in(&pool, &lane, move || tell.send(number).unwrap())
+        })
+        .collect();
+    assert!(tickets[1].cancel());
+    blocker.release();
+    drop(tell);
+    assert!(told.iter().eq([0, 2]));
+    assert!(!tickets[0].cancel(), "it has run");
+}
+
+#[test]
+fn a_lane_that_waits_is_dropped_with_the_pool_and_one_that_is_refused_gives_its_job_back() {
+    let pool = pool(1, 1);
+    let blocker = Blocker::run_in(&pool);
+    let lane = Lane::default();
+    let (tell, told) = channel::<()>();
+    for _ in 0..3 {
+        let tell = tell.clone();
+        submit_in(&pool, &lane, move || tell.send(()).unwrap());
+    }
+    drop(tell);
+    assert_eq!(pool.shut_down(Duration::ZERO), 1);
+    assert!(told.recv_timeout(LONG).is_err(), "dropped, not run");
+    let refused = pool.submit_in(&lane, Box::new(|| unreachable!("it was refused")));
+    drop(refused.expect_err("the pool has ended").work);
+    blocker.release();
+}
+
+#[test]
+fn no_job_of_a_lane_is_missed_while_it_runs_dry() {
+    let pool = pool(2, 2);
+    let lane = Lane::default();
+    for round in 0..20_000_u64 {
+        let (tell, told) = channel();
+        submit_in(&pool, &lane, move || tell.send(round).unwrap());
+        assert_eq!(told.recv_timeout(LONG), Ok(round));
+    }
 }
