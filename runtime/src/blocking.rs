@@ -58,7 +58,7 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn run(&self) {
+    fn run(self: Arc<Self>) {
         let call = self.lock().call.take();
         if let Some(call) = call {
             let result = contain(call);
@@ -66,7 +66,7 @@ where
         }
     }
 
-    fn cancel(&self) -> bool {
+    fn cancel(self: Arc<Self>) -> bool {
         let call = self.lock().call.take();
         let is_mine = call.is_some();
         if is_mine {
@@ -132,7 +132,9 @@ impl<T> fmt::Debug for BlockingHandle<T> {
 impl<T> BlockingHandle<T> {
     /// Takes the call back if it has not begun; awaiting then says cancelled.
     pub fn abort(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| call.cancel())
+        self.call
+            .as_ref()
+            .is_some_and(|call| Arc::clone(call).cancel())
     }
 
     /// Lets the call run whether or not anybody waits for it.
@@ -164,7 +166,7 @@ impl<T> Drop for BlockingHandle<T> {
         if let Some(call) = &self.call {
             call.leave();
             if !self.detached {
-                call.cancel();
+                Arc::clone(call).cancel();
             }
         }
     }
@@ -218,7 +220,7 @@ where
     })));
     let job: Arc<dyn Job> = Arc::clone(&call) as Arc<dyn Job>;
     if give(job).is_err() {
-        call.cancel();
+        Arc::clone(&call).cancel();
     }
     BlockingHandle {
         call: Some(call),

@@ -34,6 +34,7 @@
 //! [`Driver::shut_down`] refuses new work, cancels everything, and reaps until nothing is in flight
 //! or the deadline has come. What will not complete is leaked and counted, never freed.
 
+mod answers;
 mod backend;
 mod closed;
 mod config;

@@ -10,10 +10,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 
-use super::job::{Job, Plain};
-use super::{Pool, Rejected, Ticket, Work};
+use super::Pool;
+use super::job::Job;
 use crate::panics::lock;
 
 /// A lane; clones are the same one.
@@ -25,20 +26,20 @@ struct Line(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Arc<Plain>>,
+    jobs: VecDeque<Arc<dyn Job>>,
     /// The lane is queued, or a thread is about to look at the list again.
     is_under_way: bool,
 }
 
 impl Line {
     /// Adds a job. Whether the lane is to be queued for it.
-    fn add(&self, job: Arc<Plain>) -> bool {
+    fn add(&self, job: Arc<dyn Job>) -> bool {
         let mut state = lock(&self.0);
         state.jobs.push_back(job);
         !std::mem::replace(&mut state.is_under_way, true)
     }
 
-    fn next(&self) -> Option<Arc<Plain>> {
+    fn next(&self) -> Option<Arc<dyn Job>> {
         let mut state = lock(&self.0);
         let next = state.jobs.pop_front();
         state.is_under_way = next.is_some();
@@ -47,13 +48,13 @@ impl Line {
 }
 
 impl Job for Line {
-    fn run(&self) {
+    fn run(self: Arc<Self>) {
         while let Some(job) = self.next() {
             job.run();
         }
     }
 
-    fn cancel(&self) -> bool {
+    fn cancel(self: Arc<Self>) -> bool {
         let mut was_mine = false;
         while let Some(job) = self.next() {
             was_mine |= job.cancel();
@@ -63,21 +64,21 @@ impl Job for Line {
 }
 
 impl Pool {
-    /// Queues a closure behind those of its lane. Never waits for a job to end.
+    /// Queues a job behind those of its lane. Never waits for a job to end.
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit).
-    pub(crate) fn submit_in(&self, lane: &Lane, work: Work) -> Result<Ticket, Rejected> {
-        let job = Arc::new(Plain::new(work));
-        if lane.0.add(Arc::clone(&job))
-            && let Err(error) = self.submit_job(Arc::clone(&lane.0) as Arc<dyn Job>)
-            && let Some(work) = job.take()
-        {
-            lane.0.cancel();
-            return Err(Rejected { work, error });
+    /// As [`submit_job`](Self::submit_job).
+    pub(crate) fn submit_in(&self, lane: &Lane, job: Arc<dyn Job>) -> io::Result<()> {
+        if !lane.0.add(job) {
+            return Ok(());
         }
-        Ok(Ticket::new(job))
+        let queued = self.submit_job(Arc::clone(&lane.0) as Arc<dyn Job>);
+        if queued.is_err() {
+            // The one that was added just now is the submitter's again.
+            while lane.0.next().is_some() {}
+        }
+        queued
     }
 }
 

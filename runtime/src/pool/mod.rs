@@ -70,6 +70,9 @@ mod job;
 mod lane;
 #[cfg(all(test, loom))]
 mod loom_pool;
+#[cfg(test)]
+#[cfg_attr(loom, expect(dead_code, reason = "models take nothing back"))]
+mod plain;
 #[cfg_attr(loom, path = "queue_model.rs")]
 mod queue;
 mod shared;
@@ -82,8 +85,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::job::Plain;
-pub(crate) use self::job::{Job, Rejected, Ticket, Work};
+pub(crate) use self::job::Job;
 pub use self::lane::Lane;
 use self::shared::Shared;
 use crate::shim::start_thread;
@@ -129,6 +131,9 @@ impl Default for PoolConfig {
         }
     }
 }
+
+/// What a thread does.
+type Work = Box<dyn FnOnce() + Send>;
 
 /// Starts a thread of this name; tests make it fail.
 type Start = dyn Fn(String, Work) -> io::Result<()> + Send + Sync;
@@ -180,24 +185,6 @@ impl Pool {
             shared: Arc::new(Shared::new(config, stuck_after, start)),
             cpus: Cpus::of_this_thread(),
         }))
-    }
-
-    /// Queues a closure. Never waits for a job to end.
-    ///
-    /// # Errors
-    ///
-    /// The closure again if the queue is full, the pool has ended, or it has no thread and none
-    /// could be started.
-    pub(crate) fn submit(&self, work: Work) -> Result<Ticket, Rejected> {
-        let job = Arc::new(Plain::new(work));
-        let Err(error) = self.0.shared.submit(Arc::clone(&job) as Arc<dyn Job>) else {
-            return Ok(Ticket::new(job));
-        };
-        match job.take() {
-            Some(work) => Err(Rejected { work, error }),
-            // Somebody has it all the same.
-            None => Ok(Ticket::new(job)),
-        }
     }
 
     /// Queues a job. Never waits for a job to end.

@@ -8,7 +8,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Lane, Pool, PoolConfig, STUCK_AFTER, Start, Ticket, Work};
+use super::plain::Ticket;
+use super::{Lane, Pool, PoolConfig, STUCK_AFTER, Start, Work};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -574,7 +575,8 @@ fn submit_and_cancel(pool: &Pool, jobs: u64, mut random: u64) -> (u64, Vec<Arc<F
 
 fn submit_in(pool: &Pool, lane: &Lane, job: impl FnOnce() + Send + 'static) -> Ticket {
     let job = Box::new(job);
-    pool.submit_in(lane, job).expect("the pool takes jobs")
+    pool.submit_plain_in(lane, job)
+        .expect("the pool takes jobs")
 }
 
 #[test]
@@ -582,7 +584,9 @@ fn jobs_of_a_lane_follow_one_another_and_hold_up_no_other() {
     let pool = pool(4, 4);
     let lane = Lane::default();
     let (blocker, first) = Blocker::job();
-    let _ticket = pool.submit_in(&lane, first).expect("the pool takes jobs");
+    let _ticket = pool
+        .submit_plain_in(&lane, first)
+        .expect("the pool takes jobs");
     blocker.wait_until_running();
     let (tell, told) = channel();
     for number in 0..100 {
@@ -609,7 +613,9 @@ fn a_job_of_a_lane_is_cancelled_while_it_waits_and_the_others_are_not() {
     let pool = pool(1, 1);
     let lane = Lane::default();
     let (blocker, first) = Blocker::job();
-    let _ticket = pool.submit_in(&lane, first).expect("the pool takes jobs");
+    let _ticket = pool
+        .submit_plain_in(&lane, first)
+        .expect("the pool takes jobs");
     blocker.wait_until_running();
     let (tell, told) = channel();
     let tickets: Vec<_> = (0..3)
@@ -638,7 +644,7 @@ fn a_lane_that_waits_is_dropped_with_the_pool_and_one_that_is_refused_gives_its_
     drop(tell);
     assert_eq!(pool.shut_down(Duration::ZERO), 1);
     assert!(told.recv_timeout(LONG).is_err(), "dropped, not run");
-    let refused = pool.submit_in(&lane, Box::new(|| unreachable!("it was refused")));
+    let refused = pool.submit_plain_in(&lane, Box::new(|| unreachable!("it was refused")));
     drop(refused.expect_err("the pool has ended").work);
     blocker.release();
 }
