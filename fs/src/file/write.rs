@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf};
-use annulet_runtime::op::{Op, WriteAt};
+use annulet_runtime::op::{Lane, Op, WriteAt};
 
 use super::{File, RETRY_AFTER, comes_round};
 
@@ -105,12 +105,16 @@ impl File {
         from: usize,
         offset: Option<u64>,
     ) -> BufResult<usize, B> {
-        let cached = offset.is_some() && self.cache_works && comes_round(&self.cold_writes);
+        let lane = self.lane();
+        let cached = offset.is_some()
+            && self.cache_works
+            && !lane.is_some_and(Lane::is_best)
+            && comes_round(&self.cold_writes);
         let write = match offset {
             Some(offset) => WriteAt::new(&self.file, buf, from, offset).cache_first(cached),
             None => WriteAt::append(&self.file, buf, from),
         };
-        let mut op = Op::new(self.file.driver(), write.by(self.lane()));
+        let mut op = Op::new(self.file.driver(), write.by(lane));
         poll_fn(|cx| {
             let polled = Pin::new(&mut op).poll(cx);
             if cached && op.is_in_flight() {

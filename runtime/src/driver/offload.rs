@@ -24,7 +24,7 @@ use super::Sink;
 use super::answers::{Answers, Link};
 use super::slots::{Completion, SlotId};
 use crate::panics::{contain, discard_panic, lock};
-use crate::pool::{Lane, Pool};
+use crate::pool::{Bell, Lane, Pool};
 use crate::sys;
 
 /// A blocking call; it answers a value or a negated error number.
@@ -33,13 +33,11 @@ pub(crate) type Job = Box<dyn FnOnce() -> isize + Send>;
 /// The answer of a job that the pool would not take.
 const AGAIN: isize = -(sys::AGAIN as isize);
 
-type Notify = Arc<dyn Fn() + Send + Sync>;
-
 /// The way back to the shard.
 #[derive(Default)]
 struct Home {
     answers: Answers,
-    notify: OnceLock<Notify>,
+    notify: OnceLock<Bell>,
 }
 
 /// The job of one slot, and its answer.
@@ -68,13 +66,19 @@ impl Call {
 
     /// Answers. Whoever calls this has taken the job.
     fn answer(self: Arc<Self>, answer: isize) {
+        let home = self.answer_quietly(answer);
+        if let Some(notify) = home.notify.get() {
+            notify();
+        }
+    }
+
+    /// Answers, and leaves it to the caller to notify.
+    fn answer_quietly(self: Arc<Self>, answer: isize) -> Arc<Home> {
         // Relaxed: published by the push.
         self.answer.store(answer, Ordering::Relaxed);
         let home = Arc::clone(&self.home);
         home.answers.push(self);
-        if let Some(notify) = home.notify.get() {
-            notify();
-        }
+        home
     }
 }
 
@@ -84,6 +88,12 @@ impl crate::pool::Job for Call {
             let answer = contain(job).unwrap_or(Completion::CANCELED.result);
             self.answer(answer);
         }
+    }
+
+    fn run_quietly(self: Arc<Self>) -> Option<Bell> {
+        let job = self.take()?;
+        let answer = contain(job).unwrap_or(Completion::CANCELED.result);
+        self.answer_quietly(answer).notify.get().cloned()
     }
 
     fn cancel(self: Arc<Self>) -> bool {
@@ -111,7 +121,7 @@ impl Offload {
     }
 
     /// Says once what threads call after they have answered.
-    pub(super) fn set_notify(&self, notify: Notify) {
+    pub(super) fn set_notify(&self, notify: Bell) {
         let _only_once = self.home.notify.set(notify);
     }
 

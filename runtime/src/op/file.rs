@@ -243,11 +243,20 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
     fn attempt(&mut self) -> Attempt {
         let bytes = &self.buf.as_init()[self.from..];
         let bytes = &bytes[..request_len(bytes.len()) as usize];
-        let written = self
-            .offset
-            .and_then(|offset| sys::cached::write_at(&self.file, bytes, offset).ok());
-        // No room at once, or a file system that cannot tell: ask properly.
-        written.map_or(Attempt::Refused, |written| Attempt::Done(Ok(written)))
+        let Some(offset) = self.offset else {
+            return Attempt::Refused;
+        };
+        match sys::cached::write_at(&self.file, bytes, offset) {
+            Ok(written) => Attempt::Done(Ok(written)),
+            Err(error) => {
+                // A file system that cannot tell would have the ring's workers do it, and of them
+                // each completion wakes the shard.
+                if let (io::ErrorKind::Unsupported, Some(lane)) = (error.kind(), &self.lane) {
+                    lane.set_best();
+                }
+                Attempt::Refused
+            }
+        }
     }
 
     fn job(&mut self) -> Option<Job> {
@@ -273,6 +282,10 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
 
     fn lane(&self) -> Option<&Lane> {
         self.lane.as_ref()
+    }
+
+    fn prefers_pool(&self) -> bool {
+        self.lane.as_ref().is_some_and(Lane::is_best)
     }
 
     fn complete(self, completion: Completion) -> BufResult<usize, B> {

@@ -198,6 +198,10 @@ unsafe impl<V: IoBufs> OpCode for WriteVectoredAt<V> {
         self.lane.as_ref()
     }
 
+    fn prefers_pool(&self) -> bool {
+        self.lane.as_ref().is_some_and(Lane::is_best)
+    }
+
     fn complete(self, completion: Completion) -> Self::Output {
         match completion.into_io() {
             Ok(written) => Ok((written, self.bufs)),

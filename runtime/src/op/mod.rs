@@ -196,6 +196,12 @@ pub unsafe trait OpCode: Sized + 'static {
         None
     }
 
+    /// Whether its lane does it better than a ring.
+    #[doc(hidden)]
+    fn prefers_pool(&self) -> bool {
+        false
+    }
+
     /// Turns the last completion into the output.
     #[doc(hidden)]
     fn complete(self, completion: Completion) -> Self::Output;
@@ -430,9 +436,9 @@ fn launch<T: OpCode>(
     // SAFETY: `insert` has just put the payload there, and nobody else knows of it yet.
     let InSlot(payload) = unsafe { place.as_mut() };
     match route {
-        Route::Ring => driver.push(slot, payload.entry()),
+        Route::Ring if !payload.prefers_pool() => driver.push(slot, payload.entry()),
         Route::Attempt => driver.refuse(slot),
-        Route::Pool => match payload.job() {
+        Route::Ring | Route::Pool => match payload.job() {
             Some(job) => driver.offload(slot, job, payload.lane()),
             None => driver.refuse(slot),
         },

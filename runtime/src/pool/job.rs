@@ -7,11 +7,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// Wakes whoever waits for answers.
+pub(crate) type Bell = Arc<dyn Fn() + Send + Sync>;
+
 /// What the pool runs, as it lies in the queue: whoever makes one decides what else is in its
 /// allocation, as its result.
 pub(crate) trait Job: Send + Sync {
     /// Runs the job, unless somebody has taken it. Does not panic.
     fn run(self: Arc<Self>);
+
+    /// Runs the job, and leaves it to the caller to wake whoever waits for its answer.
+    fn run_quietly(self: Arc<Self>) -> Option<Bell> {
+        self.run();
+        None
+    }
 
     /// Drops the job, which will never run. True if nobody had taken it. Does not panic.
     fn cancel(self: Arc<Self>) -> bool;

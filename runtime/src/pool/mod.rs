@@ -85,7 +85,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::job::Job;
+pub(crate) use self::job::{Bell, Job};
 pub use self::lane::Lane;
 use self::shared::Shared;
 use crate::shim::start_thread;
