@@ -15,9 +15,10 @@ use std::io::ErrorKind;
 use std::pin::pin;
 use std::task::Poll;
 
-use annulet::fs::OpenOptions;
+use annulet::buf::Aligned;
 use annulet::fs::direct::DirectFile;
-use futures_util::StreamExt;
+use annulet::fs::{Cursor, File, OpenOptions};
+use futures_util::{AsyncReadExt, StreamExt};
 use support::on_disk::on_every_variant;
 use support::pattern::pattern;
 use support::random::{Random, seed};
@@ -217,5 +218,47 @@ fn where_the_cache_cannot_be_passed_it_is_used() {
         assert!(!file.is_direct(), "{name}");
         let head = file.read_at(0, 5).await.expect("read");
         assert_eq!(&*head, b"Name:", "{name}");
+    });
+}
+
+#[test]
+fn what_waits_for_the_device_is_never_tried_by_the_shard_itself() {
+    let attempts = || annulet::Context::current().driver().stats().attempts;
+    on_every_variant(async |name, dir| {
+        let path = dir.join("file");
+        std_fs::write(&path, vec![7; 1 << 20]).expect("written");
+        let options = OpenOptions::new().read(true).write(true);
+        let direct = options.clone().direct();
+        let opened = direct.open(&path).await.expect("opened");
+        let taken_over = File::from_std(direct.open(&path).await.expect("opened").into_std().await);
+        let before = attempts();
+        for file in [&opened, &taken_over, &opened.try_clone().expect("cloned")] {
+            let mut buf = Aligned::new(4096);
+            for block in 0..8 {
+                let (read, back) = file.read_at(buf, block * 4096).await.expect("read");
+                assert_eq!((read, back[0]), (4096, 7), "{name}");
+                let ((), back) = file
+                    .write_all_at(back, block * 4096)
+                    .await
+                    .expect("written");
+                buf = back;
+            }
+        }
+        assert_eq!(attempts(), before, "{name}: past the cache");
+        // Reads of a file whose writes are to be durable are as others.
+        let durable = options.data_sync().open(&path).await.expect("opened");
+        for block in 0..8 {
+            let written = durable.write_all_at(vec![8; 4096], block * 4096).await;
+            written.expect("written");
+            let parts = vec![vec![9; 10], vec![10; 10]];
+            let written = durable.write_all_vectored_at(parts, block * 4096).await;
+            written.expect("written");
+        }
+        assert_eq!(attempts(), before, "{name}: durable");
+        let mut head = [0; 21];
+        let mut cursor = Cursor::new(durable);
+        cursor.read_exact(&mut head).await.expect("read");
+        assert_eq!(head[..20], [[9; 10], [10; 10]].concat(), "{name}");
+        assert_eq!(head[20], 8, "{name}");
     });
 }

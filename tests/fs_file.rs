@@ -539,3 +539,19 @@ fn what_has_no_offsets_is_read_as_it_comes_and_holds_up_nobody() {
         assert_eq!((read, &buf[..]), (4, &b"yes\n"[..]), "{name}");
     });
 }
+
+#[test]
+fn a_file_that_was_opened_to_append_elsewhere_has_no_offsets_to_write_at() {
+    on_every_variant(async |name, dir| {
+        let path = dir.join("file");
+        let append = std_fs::File::options()
+            .append(true)
+            .create(true)
+            .open(&path);
+        let log = File::from_std(append.expect("made"));
+        let refused = log.write_at(b"no".to_vec(), 0).await.expect_err("refused");
+        assert_eq!(refused.error.kind(), ErrorKind::InvalidInput, "{name}");
+        log.append(b"yes".to_vec()).await.expect("appended");
+        assert_eq!(std_fs::read(&path).expect("read"), b"yes", "{name}");
+    });
+}

@@ -9,6 +9,9 @@
 //!
 //! A read first tries the page cache directly while such tries hit and few reads are under way, and
 //! so does a write; a miss costs one system call and turns the tries off until a sample hits again.
+//! There are none where a try would wait for the device nevertheless: for reads and writes past the
+//! cache, and for writes that are to be durable. The ring, too, would wait for those of the latter
+//! that the cache takes (xfs), so the kernel is told to have a worker do them.
 //! What has no operation of its own is a call on the blocking pool, with a duplicate of the
 //! descriptor: the file may be dropped meanwhile.
 
@@ -31,7 +34,7 @@ use annulet_runtime::{Context, Feature};
 
 use crate::metadata::{Metadata, Stat};
 use crate::offload::offload;
-use crate::platform;
+use crate::platform::{self, Modes};
 
 pub use lock::LockKind;
 pub use open::OpenOptions;
@@ -45,15 +48,15 @@ const RETRY_AFTER: u32 = 32;
 #[derive(Debug)]
 pub struct File {
     file: Shared<std::fs::File>,
+    modes: Modes,
+    /// Whether the cache may be tried.
     cache_works: bool,
     reads: Cell<u32>,
     /// Reads left that do not try the cache.
     cold: Cell<u32>,
     /// Writes left that do not.
     cold_writes: Cell<u32>,
-    /// Whether it was opened to append.
-    appends: bool,
-    /// Where its writes stand in line, unless they go past the page cache.
+    /// Where its writes stand in line, unless they wait for the device.
     lane: OnceCell<Option<Lane>>,
 }
 
@@ -102,14 +105,15 @@ impl File {
     fn opened(file: std::fs::File, appends: bool) -> Self {
         let context = Context::current();
         let driver = context.driver();
-        let cache_works = driver.has(Feature::ReadNowait);
+        let mut modes = platform::modes(&file);
+        modes.appends |= appends;
         Self {
             file: Shared::new(driver, file),
-            cache_works,
+            modes,
+            cache_works: driver.has(Feature::ReadNowait) && !modes.direct,
             reads: Cell::new(0),
             cold: Cell::new(0),
             cold_writes: Cell::new(0),
-            appends,
             lane: OnceCell::new(),
         }
     }
@@ -129,7 +133,12 @@ impl File {
 
     /// Whether it was opened to append.
     pub(crate) fn appends(&self) -> bool {
-        self.appends
+        self.modes.appends
+    }
+
+    /// Whether a write through the cache waits for the device.
+    fn writes_wait(&self) -> bool {
+        self.modes.syncs && !self.modes.direct
     }
 
     /// What the system says of it, as a future that borrows nothing.
@@ -141,10 +150,10 @@ impl File {
         })
     }
 
-    /// Where writes through the page cache stand in line when the pool does them: the system has
-    /// one after the other anyway, and a thread for each would only wait.
+    /// Where writes that end in the page cache stand in line when the pool does them: the system
+    /// has one after the other anyway, and a thread for each would only wait.
     pub(crate) fn lane(&self) -> Option<&Lane> {
-        let lane = || (!platform::is_direct(&self.file)).then(Lane::default);
+        let lane = || (!self.modes.direct && !self.modes.syncs).then(Lane::default);
         self.lane.get_or_init(lane).as_ref()
     }
 
@@ -187,7 +196,7 @@ impl File {
     /// The system's: too many open files.
     pub fn try_clone(&self) -> io::Result<Self> {
         let file = self.file.try_clone()?;
-        Ok(Self::opened(file, self.appends))
+        Ok(Self::opened(file, self.modes.appends))
     }
 
     /// Makes a call that may wait, on the pool.

@@ -52,7 +52,7 @@ impl File {
     /// `IORING_OP_WRITEV` (Linux 5.1); on the `poll` driver one `pwrite(2)` a buffer on the blocking
     /// pool.
     pub async fn write_vectored_at<V: IoBufs>(&self, bufs: V, offset: u64) -> BufResult<usize, V> {
-        if self.appends {
+        if self.appends() {
             return Err(BufError::new(no_offsets(), bufs, 0));
         }
         self.write_parts(bufs, 0, offset).await
@@ -76,7 +76,7 @@ impl File {
         mut bufs: V,
         offset: u64,
     ) -> BufResult<(), V> {
-        if self.appends {
+        if self.appends() {
             return Err(BufError::new(no_offsets(), bufs, 0));
         }
         let (mut done, whole) = (0, bufs.bytes_init());
@@ -101,7 +101,9 @@ impl File {
         from: usize,
         offset: u64,
     ) -> BufResult<usize, V> {
-        let write = WriteVectoredAt::new(&self.file, bufs, from, offset).by(self.lane());
+        let write = WriteVectoredAt::new(&self.file, bufs, from, offset)
+            .by(self.lane())
+            .aside(self.writes_wait());
         Op::new(self.file.driver(), write).await
     }
 }

@@ -10,6 +10,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use annulet_runtime::buf::{BufError, BufResult, IoBuf};
 use annulet_runtime::op::{Lane, Op, WriteAt};
@@ -33,7 +34,7 @@ impl File {
     /// `IORING_OP_WRITE` (Linux 5.6); on the `poll` driver `pwrite(2)` on the blocking pool, one
     /// after the other unless the file goes past the page cache.
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        if self.appends {
+        if self.appends() {
             return Err(BufError::new(no_offsets(), buf, 0));
         }
         self.write_from(buf, 0, Some(offset)).await
@@ -54,7 +55,7 @@ impl File {
     ///
     /// As [`write_at`](Self::write_at); short writes are resumed here.
     pub async fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<(), B> {
-        if self.appends {
+        if self.appends() {
             return Err(BufError::new(no_offsets(), buf, 0));
         }
         self.write_whole(buf, Some(offset)).await
@@ -105,24 +106,43 @@ impl File {
         from: usize,
         offset: Option<u64>,
     ) -> BufResult<usize, B> {
-        let lane = self.lane();
+        let mut write = Write::new(self, buf, from, offset);
+        poll_fn(|cx| write.poll(self, cx)).await
+    }
+}
+
+/// One write under way.
+pub(crate) struct Write<B: IoBuf> {
+    op: Op<WriteAt<B>>,
+    /// Whether the cache is tried before the ring is asked.
+    cached: bool,
+}
+
+impl<B: IoBuf> Write<B> {
+    /// Of what is in `buf` from `from` on; without an offset at the end of the file.
+    pub(crate) fn new(file: &File, buf: B, from: usize, offset: Option<u64>) -> Self {
+        let lane = file.lane();
         let cached = offset.is_some()
-            && self.cache_works
+            && file.cache_works
+            && !file.modes.syncs
             && !lane.is_some_and(Lane::is_best)
-            && comes_round(&self.cold_writes);
+            && comes_round(&file.cold_writes);
         let write = match offset {
-            Some(offset) => WriteAt::new(&self.file, buf, from, offset).cache_first(cached),
-            None => WriteAt::append(&self.file, buf, from),
+            Some(offset) => WriteAt::new(&file.file, buf, from, offset).cache_first(cached),
+            None => WriteAt::append(&file.file, buf, from),
         };
-        let mut op = Op::new(self.file.driver(), write.by(lane));
-        poll_fn(|cx| {
-            let polled = Pin::new(&mut op).poll(cx);
-            if cached && op.is_in_flight() {
-                self.cold_writes.set(RETRY_AFTER);
-            }
-            polled
-        })
-        .await
+        let write = write.by(lane).aside(file.writes_wait());
+        let op = Op::new(file.file.driver(), write);
+        Self { op, cached }
+    }
+
+    /// Awaits its end. `file` is the one it was made for.
+    pub(crate) fn poll(&mut self, file: &File, cx: &mut Context<'_>) -> Poll<BufResult<usize, B>> {
+        let polled = Pin::new(&mut self.op).poll(cx);
+        if self.cached && self.op.is_in_flight() {
+            file.cold_writes.set(RETRY_AFTER);
+        }
+        polled
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::Advice;
+use super::{Advice, Modes};
 use crate::metadata::Stat;
 
 fn not_here<T>(what: &str) -> io::Result<T> {
@@ -19,6 +19,10 @@ pub(crate) fn stat_cached(_path: &Path, _follow: bool) -> Option<Stat> {
 
 pub(crate) fn open_cached(_path: &Path) -> Option<File> {
     None
+}
+
+pub(crate) fn modes(_file: &File) -> Modes {
+    Modes::default()
 }
 
 pub(crate) fn allocate(_file: &File, _offset: u64, _bytes: u64) -> io::Result<()> {
@@ -70,9 +74,4 @@ pub(crate) fn set_xattr(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Resul
 
 pub(crate) fn remove_xattr(_file: &File, _name: &OsStr) -> io::Result<()> {
     not_here("an extended attribute")
-}
-
-/// Whether it goes past the page cache: no, as far as is known.
-pub(crate) fn is_direct(_file: &File) -> bool {
-    false
 }

@@ -9,12 +9,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{
-    CWD, FallocateFlags, Mode, OFlags, ResolveFlags, SeekFrom, XattrFlags, fcntl_getfl,
-};
+use rustix::fs::{CWD, FallocateFlags, Mode, OFlags, ResolveFlags, SeekFrom, XattrFlags};
 use rustix::io::Errno;
 
-use super::Advice;
+use super::{Advice, Modes};
 use crate::metadata::Stat;
 
 /// Whether the kernel cannot look up a path without waiting, or is not allowed to.
@@ -64,6 +62,17 @@ pub(crate) fn open_cached(path: &Path) -> Option<File> {
     let file = look_up(path, OFlags::RDONLY | OFlags::NONBLOCK).filter(is_file)?;
     rustix::fs::fcntl_setfl(&file, OFlags::empty()).ok()?;
     Some(file.into())
+}
+
+/// How a file was opened.
+pub(crate) fn modes(file: &File) -> Modes {
+    // Of an open file it fails where a filter forbids it; then nothing is known.
+    let flags = rustix::fs::fcntl_getfl(file).unwrap_or(OFlags::empty());
+    Modes {
+        appends: flags.contains(OFlags::APPEND),
+        direct: flags.contains(OFlags::DIRECT),
+        syncs: flags.contains(OFlags::DSYNC),
+    }
 }
 
 pub(crate) fn allocate(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
@@ -194,11 +203,6 @@ pub(crate) fn remove_xattr(file: &File, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::fremovexattr(file, name.as_bytes())?)
 }
 
-/// Whether it goes past the page cache.
-pub(crate) fn is_direct(file: &File) -> bool {
-    fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::DIRECT))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{File, OpenOptions};
@@ -208,17 +212,17 @@ mod tests {
 
     use rustix::fs::OFlags;
 
-    use super::{is_direct, stat_cached};
+    use super::{modes, stat_cached};
 
     #[test]
     fn a_file_that_goes_past_the_page_cache_says_so() -> io::Result<()> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        assert!(!is_direct(&File::open(&here)?));
+        assert!(!modes(&File::open(&here)?).direct);
         let mut past = OpenOptions::new();
         past.read(true)
             .custom_flags(OFlags::DIRECT.bits().cast_signed());
         match past.open(&here) {
-            Ok(file) => assert!(is_direct(&file)),
+            Ok(file) => assert!(modes(&file).direct),
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::InvalidInput),
         }
         Ok(())

@@ -1,24 +1,35 @@
 //! What files need of the system beyond the standard library; platforms differ by file.
 //!
 //! These are plain calls: whoever makes one is on a thread of the blocking pool, except for
-//! [`open_cached`] and [`stat_cached`], which do not wait. Where a system has no such call, it says
-//! `Unsupported`, and `open_cached` and `stat_cached` have nothing to say.
+//! [`open_cached`], [`stat_cached`] and [`modes`], which do not wait. Where a system has no such call, it says
+//! `Unsupported`, and those three have nothing to say.
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    advise, allocate, copy_range, is_direct, is_final, open_cached, punch_hole, reflink,
-    remove_xattr, seek_data, seek_hole, set_xattr, share, stat_cached, xattr, xattr_names,
+    advise, allocate, copy_range, is_final, modes, open_cached, punch_hole, reflink, remove_xattr,
+    seek_data, seek_hole, set_xattr, share, stat_cached, xattr, xattr_names,
 };
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{
-    advise, allocate, copy_range, is_direct, open_cached, punch_hole, reflink, remove_xattr,
-    seek_data, seek_hole, set_xattr, stat_cached, xattr, xattr_names,
+    advise, allocate, copy_range, modes, open_cached, punch_hole, reflink, remove_xattr, seek_data,
+    seek_hole, set_xattr, stat_cached, xattr, xattr_names,
 };
+
+/// How a file was opened, as far as its reads and writes differ for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Modes {
+    /// Writes go to its end, whatever their offset.
+    pub(crate) appends: bool,
+    /// Reads and writes go past the page cache, so each waits for the device.
+    pub(crate) direct: bool,
+    /// A write ends when it is durable, so it waits for the device, too.
+    pub(crate) syncs: bool,
+}
 
 /// What will be done with a part of a file; see [`File::advise`](crate::File::advise).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -170,6 +170,7 @@ pub struct WriteAt<B> {
     offset: Option<u64>,
     cache_first: bool,
     lane: Option<Lane>,
+    aside: bool,
 }
 
 impl<B: IoBuf> WriteAt<B> {
@@ -183,6 +184,7 @@ impl<B: IoBuf> WriteAt<B> {
             offset: Some(offset),
             cache_first: false,
             lane: None,
+            aside: false,
         }
     }
 
@@ -200,6 +202,14 @@ impl<B: IoBuf> WriteAt<B> {
         self
     }
 
+    /// Has a worker of the kernel's do it from the start: for a write that waits for its device
+    /// where the ring takes it for one that does not, as it does where it is to be durable.
+    #[must_use]
+    pub fn aside(mut self, on: bool) -> Self {
+        self.aside = on;
+        self
+    }
+
     /// Writes `buf` from its byte `from` on to the end of `file`, which was opened to append.
     #[must_use]
     pub fn append(file: &Shared<File>, buf: B, from: usize) -> Self {
@@ -210,6 +220,7 @@ impl<B: IoBuf> WriteAt<B> {
             offset: None,
             cache_first: false,
             lane: None,
+            aside: false,
         }
     }
 }
@@ -233,6 +244,7 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
         io_uring::opcode::Write::new(fd, bytes.as_ptr(), request_len(bytes.len()))
             .offset(self.offset.unwrap_or(0))
             .build()
+            .flags(aside(self.aside))
             .into()
     }
 
@@ -294,6 +306,13 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
             Err(error) => Err(BufError::new(error, self.buf, 0)),
         }
     }
+}
+
+/// The flag by which a worker of the kernel's does it from the start.
+#[cfg(target_os = "linux")]
+pub(super) fn aside(on: bool) -> io_uring::squeue::Flags {
+    use io_uring::squeue::Flags;
+    if on { Flags::ASYNC } else { Flags::empty() }
 }
 
 /// Makes what was written durable.

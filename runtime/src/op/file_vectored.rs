@@ -15,6 +15,8 @@ use std::fs::File;
 use std::io;
 
 use super::file::LentFile;
+#[cfg(target_os = "linux")]
+use super::file::aside;
 use super::{OpCode, Shared};
 use crate::buf::{BufError, BufResult, IoBufMut, IoBufs, PARTS_MAX, parts_from};
 #[cfg(target_os = "linux")]
@@ -125,6 +127,7 @@ pub struct WriteVectoredAt<V> {
     bufs: V,
     from: usize,
     offset: u64,
+    aside: bool,
     parts: Vec<Part>,
     lane: Option<Lane>,
 }
@@ -138,6 +141,7 @@ impl<V: IoBufs> WriteVectoredAt<V> {
             bufs,
             from,
             offset,
+            aside: false,
             parts: Vec::new(),
             lane: None,
         }
@@ -147,6 +151,13 @@ impl<V: IoBufs> WriteVectoredAt<V> {
     #[must_use]
     pub fn by(mut self, lane: Option<&Lane>) -> Self {
         self.lane = lane.cloned();
+        self
+    }
+
+    /// As [`WriteAt::aside`](super::WriteAt::aside).
+    #[must_use]
+    pub fn aside(mut self, on: bool) -> Self {
+        self.aside = on;
         self
     }
 
@@ -181,6 +192,7 @@ unsafe impl<V: IoBufs> OpCode for WriteVectoredAt<V> {
         io_uring::opcode::Writev::new(fd, self.parts.as_ptr().cast(), count(&self.parts))
             .offset(self.offset)
             .build()
+            .flags(aside(self.aside))
             .into()
     }
 
