@@ -19,6 +19,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use annulet::fs::{BufReader, BufWriter, Cursor, File, OpenOptions};
+use annulet::{Context, Feature};
 use futures_util::{
     AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, StreamExt,
 };
@@ -313,5 +314,49 @@ fn a_failed_write_is_told_by_the_next_call_and_by_close() {
         let failed = cursor.flush().await.expect_err("full");
         assert_eq!(failed.kind(), ErrorKind::StorageFull, "{name}");
         cursor.close().await.expect("told already");
+    });
+}
+
+/// Direct tries, and requests made of the ring or the pool, since the runtime began.
+fn roads() -> (u64, u64) {
+    let stats = Context::current().driver().stats();
+    (stats.attempts, stats.submitted)
+}
+
+#[test]
+fn writers_hand_over_in_place_while_the_kernel_takes_it_at_once() {
+    on_every_variant(async |name, _| {
+        let takes_all = OpenOptions::new().write(true).open("/dev/null").await;
+        let mut out = BufWriter::with_capacity(16, takes_all.expect("opened"));
+        let before = roads();
+        out.write(&[1; 16 * 64]).await.expect("accepted");
+        out.flush().await.expect("written");
+        let after = roads();
+        let ways = (after.0 - before.0, after.1 - before.1);
+        let tries = Context::current().driver().has(Feature::ReadNowait);
+        assert_eq!(ways, if tries { (64, 0) } else { (0, 64) }, "{name}");
+        out.close().await.expect("closed");
+    });
+}
+
+#[test]
+fn a_reader_of_what_is_never_cached_seldom_tries_the_cache() {
+    on_every_variant(async |name, _| {
+        let file = File::open("/proc/self/status").await.expect("opened");
+        let mut reader = BufReader::with_capacity(8, file);
+        let (before, mut reads) = (roads(), 0);
+        loop {
+            let bytes = reader.fill().await.expect("read").len();
+            if bytes == 0 {
+                break;
+            }
+            reader.consume(bytes);
+            reads += 1;
+        }
+        let tries = roads().0 - before.0;
+        assert!(
+            reads > 99 && tries <= reads / 32 + 1,
+            "{name}: {tries} of {reads}"
+        );
     });
 }

@@ -38,6 +38,7 @@ use crate::platform::{self, Modes};
 
 pub use lock::LockKind;
 pub use open::OpenOptions;
+pub(crate) use write::Write;
 
 /// Reads under way above which the ring's batching is cheaper than a direct try.
 const DIRECT_READS_MAX: u32 = 4;

@@ -43,13 +43,12 @@ const REQUEST_BYTES: usize = 256 * 1024;
 /// # }
 /// ```
 pub struct Cursor {
-    /// There until it is closed or dropped.
-    file: Option<File>,
     position: u64,
     read: Option<Op<ReadAt<Vec<u8>>>>,
     /// Bytes that were read, and how many of them were given out.
     kept: Vec<u8>,
     given: usize,
+    /// The file, and the write that is under way.
     behind: Behind,
     seek: Seek,
 }
@@ -57,7 +56,7 @@ pub struct Cursor {
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cursor")
-            .field("file", &self.file)
+            .field("file", self.file())
             .field("position", &self.position)
             .finish_non_exhaustive()
     }
@@ -74,12 +73,11 @@ impl Cursor {
     #[must_use]
     pub fn at(file: File, position: u64) -> Self {
         Self {
-            file: Some(file),
             position,
             read: None,
             kept: Vec::new(),
             given: 0,
-            behind: Behind::default(),
+            behind: Behind::new(file),
             seek: Seek::default(),
         }
     }
@@ -91,13 +89,9 @@ impl Cursor {
     }
 
     /// The file. What is written to it directly is not ordered with what the cursor writes.
-    ///
-    /// # Panics
-    ///
-    /// Never: the cursor has its file until it is gone.
     #[must_use]
     pub fn file(&self) -> &File {
-        self.file.as_ref().expect("there until it is gone")
+        self.behind.file()
     }
 
     /// Awaits what is still being written, and gives the file back.
@@ -106,16 +100,12 @@ impl Cursor {
     ///
     /// That of a write that nobody has heard of yet; the file is closed then.
     ///
-    /// # Panics
-    ///
-    /// Never: the cursor has its file until it is gone.
-    ///
     /// # Cancel safety
     ///
     /// Not cancel safe: the file is closed when what it has accepted is written.
     pub async fn into_file(mut self) -> io::Result<File> {
         poll_fn(|cx| self.poll_written(cx)).await?;
-        Ok(self.file.take().expect("there until it is gone"))
+        Ok(self.behind.take_file())
     }
 
     /// Awaits what is still being written, and closes the file.
@@ -132,10 +122,7 @@ impl Cursor {
     }
 
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &self.file {
-            Some(file) => self.behind.poll_idle(file, cx),
-            None => Poll::Ready(Ok(())),
-        }
+        self.behind.poll_idle(cx)
     }
 
     /// Lets go of what was read ahead of the place.
@@ -151,7 +138,7 @@ impl Cursor {
             return Poll::Ready(Ok(0));
         }
         if self.given == self.kept.len() {
-            let file = self.file.as_ref().expect("there until it is gone");
+            let file = self.behind.file();
             if self.read.is_none() {
                 if file.tries_cache() {
                     if let Some(read) = read_cached(file.shared(), space, self.position) {
@@ -185,13 +172,11 @@ impl Cursor {
     fn poll_accept(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_written(cx))?;
         self.forget_read();
-        let file = self.file.as_ref().expect("there until it is gone");
         let accepted = bytes.len().min(REQUEST_BYTES);
         let mut buf = self.behind.buffer();
         buf.extend_from_slice(&bytes[..accepted]);
-        let offset = (!file.appends()).then_some(self.position);
-        self.behind.begin(file, buf, offset, cx);
-        if offset.is_some() {
+        self.behind.begin(buf, self.position, cx);
+        if !self.file().appends() {
             self.position += accepted as u64;
         }
         Poll::Ready(Ok(accepted))
@@ -199,21 +184,13 @@ impl Cursor {
 
     fn poll_move(&mut self, cx: &mut Context<'_>, to: SeekFrom) -> Poll<io::Result<u64>> {
         ready!(self.poll_written(cx))?;
-        let file = self.file.as_ref().expect("there until it is gone");
+        let file = self.behind.file();
         let position = ready!(self.seek.poll(file, to, self.position, cx))?;
         if position != self.position {
             self.forget_read();
             self.position = position;
         }
         Poll::Ready(Ok(position))
-    }
-}
-
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
-            std::mem::take(&mut self.behind).finish(file, Vec::new(), None);
-        }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct BufReader {
     /// Where in the file the next read begins, which is where the buffer ends.
     next: u64,
     read: Option<Op<ReadAt<Vec<u8>>>>,
+    /// Whether the read under way tries the cache first.
+    cached: bool,
     seek: Seek,
 }
 
@@ -72,6 +74,7 @@ impl BufReader {
             bytes_max: bytes.max(1),
             next: 0,
             read: None,
+            cached: false,
             seek: Seek::default(),
         }
     }
@@ -183,12 +186,16 @@ impl BufReader {
                 self.taken = 0;
                 buf.clear();
                 buf.reserve_exact(self.bytes_max);
-                let cached = self.file.tries_cache();
-                let read = ReadAt::new(self.file.shared(), buf, 0, self.next, cached);
+                self.cached = self.file.tries_cache();
+                let read = ReadAt::new(self.file.shared(), buf, 0, self.next, self.cached);
                 self.read.insert(Op::new(self.file.shared().driver(), read))
             }
         };
-        let answer = ready!(Pin::new(op).poll(cx));
+        let polled = Pin::new(&mut *op).poll(cx);
+        if self.cached && op.is_in_flight() {
+            self.file.missed_cache();
+        }
+        let answer = ready!(polled);
         self.read = None;
         let (read, buf) = answer.map_err(io::Error::from)?;
         self.buffer = buf;

@@ -37,19 +37,18 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// # }
 /// ```
 pub struct BufWriter {
-    /// There until it is closed or dropped.
-    file: Option<File>,
     buffer: Vec<u8>,
     bytes_max: usize,
     /// Where the buffer goes.
     position: u64,
+    /// The file, and the write that is under way.
     behind: Behind,
 }
 
 impl fmt::Debug for BufWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BufWriter")
-            .field("file", &self.file)
+            .field("file", self.file())
             .field("position", &self.position())
             .field("buffered", &self.buffer.len())
             .finish_non_exhaustive()
@@ -68,11 +67,10 @@ impl BufWriter {
     #[must_use]
     pub fn with_capacity(bytes: usize, file: File) -> Self {
         Self {
-            file: Some(file),
             buffer: Vec::new(),
             bytes_max: bytes.max(1),
             position: 0,
-            behind: Behind::default(),
+            behind: Behind::new(file),
         }
     }
 
@@ -84,13 +82,9 @@ impl BufWriter {
     }
 
     /// The file. What is written to it directly is not ordered with what is buffered.
-    ///
-    /// # Panics
-    ///
-    /// Never: the writer has its file until it is gone.
     #[must_use]
     pub fn file(&self) -> &File {
-        self.file.as_ref().expect("there until it is gone")
+        self.behind.file()
     }
 
     /// Accepts all of `bytes`; waits where both buffers are full.
@@ -139,16 +133,12 @@ impl BufWriter {
     ///
     /// As [`write`](Self::write); the file is closed then.
     ///
-    /// # Panics
-    ///
-    /// Never: the writer has its file until it is gone.
-    ///
     /// # Cancel safety
     ///
     /// Not cancel safe: the file is closed when what was accepted is written.
     pub async fn into_file(mut self) -> io::Result<File> {
         self.flush().await?;
-        Ok(self.file.take().expect("there until it is gone"))
+        Ok(self.behind.take_file())
     }
 
     /// Writes all that was accepted, and closes the file.
@@ -164,36 +154,25 @@ impl BufWriter {
         self.into_file().await?.close().await
     }
 
-    /// Where the buffer goes; nowhere in particular in a file that was opened to append.
-    fn offset(&self) -> Option<u64> {
-        (!self.file().appends()).then_some(self.position)
-    }
-
     /// Hands the buffer over, once the one before it is written.
     fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let file = self.file.as_ref().expect("there until it is gone");
-        if let Err(error) = ready!(self.behind.poll_idle(file, cx)) {
+        if let Err(error) = ready!(self.behind.poll_idle(cx)) {
             // What follows a gap would not be what was meant.
             self.buffer.clear();
             return Poll::Ready(Err(error));
         }
-        let offset = self.offset();
         let full = std::mem::replace(&mut self.buffer, self.behind.buffer());
+        let position = self.position;
         self.position += full.len() as u64;
-        let file = self.file.as_ref().expect("there until it is gone");
-        self.behind.begin(file, full, offset, cx);
+        self.behind.begin(full, position, cx);
         Poll::Ready(Ok(()))
     }
 
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.file.is_none() {
-            return Poll::Ready(Ok(()));
-        }
         if !self.buffer.is_empty() {
             ready!(self.poll_hand_over(cx))?;
         }
-        let file = self.file.as_ref().expect("there until it is gone");
-        self.behind.poll_idle(file, cx)
+        self.behind.poll_idle(cx)
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -211,11 +190,8 @@ impl BufWriter {
 
 impl Drop for BufWriter {
     fn drop(&mut self) {
-        let offset = self.file.as_ref().and_then(|_| self.offset());
-        if let Some(file) = self.file.take() {
-            let rest = std::mem::take(&mut self.buffer);
-            std::mem::take(&mut self.behind).finish(file, rest, offset);
-        }
+        let rest = std::mem::take(&mut self.buffer);
+        self.behind.finish(rest, self.position);
     }
 }
 
