@@ -8,12 +8,13 @@
 //! - [`DirectFile`]: reads and writes at any offset.
 //! - [`DirectReader`]: front to back, with reads under way ahead of the reader.
 //! - [`DirectWriter`]: front to back, with writes under way behind the writer, told in order.
-//! - `arena`: the aligned buffers of a shard.
+//!
+//! Buffers are of the shard's own memory for this, which its ring knows by numbers
+//! ([`Driver::direct_buffer`](annulet_runtime::Driver::direct_buffer)), and go back there.
 //!
 //! Blocks at the ends of writes are read, changed and written: one such write at a time, by the
 //! file's lock. Whoever writes to the same block through another handle is not seen.
 
-mod arena;
 mod reader;
 mod writer;
 
@@ -23,7 +24,7 @@ use std::io::{self, ErrorKind};
 use std::ops::{Deref, Range};
 use std::path::Path;
 
-use annulet_runtime::buf::Aligned;
+use annulet_runtime::buf::Registered;
 use annulet_runtime::op::{Op, ReadAt, WriteAt};
 use annulet_runtime::sync::Mutex;
 
@@ -80,17 +81,16 @@ impl fmt::Debug for DirectFile {
 
 /// Bytes read from a [`DirectFile`]. Its memory is kept for the next read when it is dropped.
 pub struct DirectBuf {
-    /// There until it is dropped.
-    memory: Option<Aligned>,
+    memory: Registered,
     range: Range<usize>,
 }
 
 impl DirectBuf {
-    fn new(memory: Aligned, range: Range<usize>) -> Self {
+    fn new(memory: Registered, range: Range<usize>) -> Self {
         let end = range.end.min(memory.len());
         Self {
             range: range.start.min(end)..end,
-            memory: Some(memory),
+            memory,
         }
     }
 }
@@ -99,8 +99,7 @@ impl Deref for DirectBuf {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let memory = self.memory.as_deref().unwrap_or_default();
-        &memory[self.range.clone()]
+        &self.memory[self.range.clone()]
     }
 }
 
@@ -109,14 +108,6 @@ impl fmt::Debug for DirectBuf {
         f.debug_struct("DirectBuf")
             .field("len", &self.len())
             .finish()
-    }
-}
-
-impl Drop for DirectBuf {
-    fn drop(&mut self) {
-        if let Some(memory) = self.memory.take() {
-            arena::give(memory);
-        }
     }
 }
 
@@ -199,7 +190,8 @@ impl DirectFile {
     }
 
     /// The file, for all that is not reading and writing. Its own reads and writes want buffers as
-    /// [`Aligned`] and offsets and lengths that suit the device.
+    /// [`Registered`] or [`Aligned`](annulet_runtime::buf::Aligned), and offsets and lengths that
+    /// suit the device.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
@@ -230,8 +222,8 @@ impl DirectFile {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_READ` (Linux 5.6) of the blocks around the range; on the `poll` driver `pread(2)`
-    /// on the blocking pool.
+    /// `IORING_OP_READ_FIXED` into a registered buffer (Linux 5.19) of the blocks around the range,
+    /// `IORING_OP_READ` into another; on the `poll` driver `pread(2)` on the blocking pool.
     pub async fn read_at(&self, offset: u64, bytes: usize) -> io::Result<DirectBuf> {
         let before = self.within_block(offset);
         let room = self.round_up(before + bytes.max(1));
@@ -252,7 +244,8 @@ impl DirectFile {
     ///
     /// # Kernel
     ///
-    /// `IORING_OP_WRITE` (Linux 5.6); on the `poll` driver `pwrite(2)` on the blocking pool.
+    /// `IORING_OP_WRITE_FIXED` from a registered buffer (Linux 5.19), `IORING_OP_WRITE` from another;
+    /// on the `poll` driver `pwrite(2)` on the blocking pool.
     pub async fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let end = offset
             .checked_add(bytes.len() as u64)
@@ -289,21 +282,19 @@ impl DirectFile {
         let room = self.round_up(before + bytes.len());
         let whole = before == 0 && room == bytes.len();
         let mut memory = if whole {
-            arena::take(room)
+            self.buffer(room)
         } else {
             self.read_blocks(first, room).await?
         };
-        let there = memory.len();
-        memory.set_len(room);
-        memory[there..].fill(0);
+        memory.pad_to(room);
         memory[before..before + bytes.len()].copy_from_slice(bytes);
         let mut write = BlockWrite::new(self, memory, first);
         poll_fn(|cx| write.poll(self, cx)).await
     }
 
     /// Reads whole blocks, as many as there are.
-    async fn read_blocks(&self, offset: u64, room: usize) -> io::Result<Aligned> {
-        let mut memory = arena::take(room);
+    async fn read_blocks(&self, offset: u64, room: usize) -> io::Result<Registered> {
+        let mut memory = self.buffer(room);
         let mut done = 0;
         while done < room {
             let at = offset.saturating_add(done as u64);
@@ -318,15 +309,18 @@ impl DirectFile {
         Ok(memory)
     }
 
-    fn read_op(&self, memory: Aligned, from: usize, offset: u64) -> Op<ReadAt<Aligned>> {
-        let file = self.file.shared();
-        Op::new(
-            file.driver(),
-            ReadAt::new(file, memory, from, offset, false),
-        )
+    /// An empty buffer with so much room.
+    fn buffer(&self, room: usize) -> Registered {
+        self.file.shared().driver().direct_buffer(room)
     }
 
-    fn write_op(&self, memory: Aligned, from: usize, offset: u64) -> Op<WriteAt<Aligned>> {
+    fn read_op(&self, memory: Registered, from: usize, offset: u64) -> Op<ReadAt<Registered>> {
+        let file = self.file.shared();
+        let read = ReadAt::new(file, memory, from, offset, false);
+        Op::new(file.driver(), read)
+    }
+
+    fn write_op(&self, memory: Registered, from: usize, offset: u64) -> Op<WriteAt<Registered>> {
         let file = self.file.shared();
         Op::new(file.driver(), WriteAt::new(file, memory, from, offset))
     }

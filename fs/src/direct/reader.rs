@@ -9,16 +9,16 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use annulet_runtime::buf::{Aligned, BufResult};
+use annulet_runtime::buf::{BufResult, Registered};
 use annulet_runtime::op::{Op, ReadAt};
 use futures_core::Stream;
 
-use super::{CHUNK_BYTES, DEPTH, DirectBuf, DirectFile, arena};
+use super::{CHUNK_BYTES, DEPTH, DirectBuf, DirectFile};
 
 /// A read, or its answer if that came before its turn.
 enum Ahead {
-    Asked(Op<ReadAt<Aligned>>),
-    Told(BufResult<usize, Aligned>),
+    Asked(Op<ReadAt<Registered>>),
+    Told(BufResult<usize, Registered>),
 }
 
 /// Reads a [`DirectFile`] from front to back; a stream, and a method that is awaited.
@@ -118,7 +118,6 @@ impl DirectReader<'_> {
                 Ok(read) => read,
                 Err(failure) => {
                     self.again();
-                    arena::give(failure.buf);
                     return Poll::Ready(Err(failure.error));
                 }
             };
@@ -126,7 +125,7 @@ impl DirectReader<'_> {
             if read % self.file.block_bytes != 0 || read == 0 {
                 self.ended = true;
                 self.ahead.clear();
-            } else if read < memory.capacity() {
+            } else if read < memory.room() {
                 self.again();
             }
             let skip = std::mem::take(&mut self.skip);
@@ -141,7 +140,7 @@ impl DirectReader<'_> {
     fn ask(&mut self, cx: &mut Context<'_>) {
         let chunk = self.file.round_up(CHUNK_BYTES);
         while !self.ended && self.ahead.len() < DEPTH {
-            let mut op = self.file.read_op(arena::take(chunk), 0, self.asked);
+            let mut op = self.file.read_op(self.file.buffer(chunk), 0, self.asked);
             self.asked += chunk as u64;
             // The kernel hears of it now; an answer that comes at once is kept for its turn.
             let ahead = match Pin::new(&mut op).poll(cx) {

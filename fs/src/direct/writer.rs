@@ -9,14 +9,14 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use annulet_runtime::buf::Aligned;
+use annulet_runtime::buf::Registered;
 use annulet_runtime::op::{Op, WriteAt};
 
-use super::{CHUNK_BYTES, DEPTH, DirectFile, arena};
+use super::{CHUNK_BYTES, DEPTH, DirectFile};
 
 /// A write of whole blocks, resumed until all of its buffer is written.
 pub(super) struct BlockWrite {
-    op: Op<WriteAt<Aligned>>,
+    op: Op<WriteAt<Registered>>,
     /// Where its buffer belongs, and how much of it was written before.
     offset: u64,
     done: usize,
@@ -29,7 +29,7 @@ pub(super) struct BlockWrite {
 pub struct DirectWriter<'a> {
     file: &'a DirectFile,
     /// What is being filled.
-    buffer: Aligned,
+    buffer: Registered,
     /// Where that belongs.
     offset: u64,
     under_way: VecDeque<BlockWrite>,
@@ -85,7 +85,7 @@ impl DirectFile {
         }
         Ok(DirectWriter {
             file: self,
-            buffer: arena::take(self.round_up(CHUNK_BYTES)),
+            buffer: self.buffer(self.round_up(CHUNK_BYTES)),
             offset,
             under_way: VecDeque::with_capacity(DEPTH),
             written: offset,
@@ -122,12 +122,11 @@ impl DirectWriter<'_> {
     /// As [`DirectFile::write_at`].
     pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let before = self.buffer.len();
-            let accepted = bytes.len().min(self.buffer.capacity() - before);
-            self.buffer.set_len(before + accepted);
-            self.buffer[before..].copy_from_slice(&bytes[..accepted]);
-            bytes = &bytes[accepted..];
-            if self.buffer.len() == self.buffer.capacity() {
+            let room = self.buffer.room() - self.buffer.len();
+            let (accepted, rest) = bytes.split_at(bytes.len().min(room));
+            self.buffer.extend_from_slice(accepted);
+            bytes = rest;
+            if self.buffer.len() == self.buffer.room() {
                 poll_fn(|cx| self.poll_hand_over(cx)).await?;
             }
         }
@@ -151,9 +150,8 @@ impl DirectWriter<'_> {
     pub async fn finish(mut self) -> io::Result<u64> {
         let end = self.position();
         if !self.buffer.is_empty() {
-            let len = self.buffer.len();
-            self.buffer.set_len(self.file.round_up(len));
-            self.buffer[len..].fill(0);
+            let whole = self.file.round_up(self.buffer.len());
+            self.buffer.pad_to(whole);
             poll_fn(|cx| self.poll_hand_over(cx)).await?;
         }
         poll_fn(|cx| self.poll_room(cx, 0)).await?;
@@ -164,7 +162,7 @@ impl DirectWriter<'_> {
     /// Hands the buffer over once there is room for one more under way.
     fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_room(cx, DEPTH - 1))?;
-        let next = arena::take(self.buffer.capacity());
+        let next = self.file.buffer(self.buffer.room());
         let full = std::mem::replace(&mut self.buffer, next);
         let offset = self.offset;
         self.offset += full.len() as u64;
@@ -195,7 +193,7 @@ impl DirectWriter<'_> {
 
 impl BlockWrite {
     /// Of `memory` at `offset`, which both suit the device.
-    pub(super) fn new(file: &DirectFile, memory: Aligned, offset: u64) -> Self {
+    pub(super) fn new(file: &DirectFile, memory: Registered, offset: u64) -> Self {
         Self {
             op: file.write_op(memory, 0, offset),
             offset,
@@ -219,7 +217,6 @@ impl BlockWrite {
             self.done += whole;
             if self.done >= memory.len() {
                 self.ended = true;
-                arena::give(memory);
             } else if whole == 0 {
                 self.ended = true;
                 return Poll::Ready(Err(ErrorKind::WriteZero.into()));

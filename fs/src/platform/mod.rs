@@ -1,8 +1,8 @@
 //! What files need of the system beyond the standard library; platforms differ by file.
 //!
 //! These are plain calls: whoever makes one is on a thread of the blocking pool, except for
-//! [`open_cached`], [`stat_cached`] and [`modes`], which do not wait. Where a system has no such call, it says
-//! `Unsupported`, and those three have nothing to say.
+//! [`open_cached`], [`stat_cached`] and [`modes`], which do not wait. Where a system has no such
+//! call, it says `Unsupported`, and those three have nothing to say.
 
 #[cfg(target_os = "linux")]
 mod linux;

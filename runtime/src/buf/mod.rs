@@ -19,18 +19,24 @@
 )]
 
 mod aligned;
+mod arena;
 mod impls;
 mod lease;
 mod line;
 mod provided;
+mod registered;
 mod result;
 mod slice;
 mod vectored;
 
 pub use aligned::Aligned;
+pub(crate) use arena::Arena;
+#[cfg(target_os = "linux")]
+pub(crate) use arena::NUMBERS;
 pub use lease::Lease;
 pub use line::Place;
 pub(crate) use provided::Provided;
+pub use registered::Registered;
 pub use result::{BufError, BufResult};
 pub use slice::Slice;
 pub use vectored::IoBufs;
@@ -55,6 +61,14 @@ pub unsafe trait IoBuf: 'static {
         // SAFETY: Invariants 1 and 2: the range is valid and initialised, upheld by the
         // implementor.
         unsafe { std::slice::from_raw_parts(self.stable_ptr(), self.bytes_init()) }
+    }
+
+    /// The arena that it is from, and by which number the ring of that arena's shard knows the
+    /// memory around the range.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "outside this crate no buffer has any")]
+    fn registration(&self) -> Option<(&Arena, u16)> {
+        None
     }
 
     /// Limits an operation to the bytes of `range`.

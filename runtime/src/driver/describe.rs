@@ -17,7 +17,7 @@ impl Feature {
             Self::NoIowait => "6.15",
             Self::Multishot | Self::BufRing => "5.19",
             Self::ReadNowait => "4.14",
-            Self::PollFirst => "5.19",
+            Self::PollFirst | Self::RegisteredBuffers => "5.19",
             Self::SendAll => "6.1",
         }
     }
@@ -39,6 +39,9 @@ impl Feature {
             Self::ReadNowait => "a cached read goes through the ring like any other",
             Self::PollFirst => "a receive looks in vain before it waits",
             Self::SendAll => "a long write asks again after each part that the kernel takes",
+            Self::RegisteredBuffers => {
+                "the kernel looks up the memory of each direct read and write"
+            }
         }
     }
 }

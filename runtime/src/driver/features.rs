@@ -127,6 +127,8 @@ named! {
         PollFirst = "poll_first",
         /// Sends that go on until all is sent, and say how much was when they are cancelled (6.1).
         SendAll = "send_all",
+        /// Buffers that the ring knows by numbers (5.19).
+        RegisteredBuffers = "registered_buffers",
     }
 }
 

@@ -39,6 +39,7 @@ mod backend;
 mod closed;
 mod config;
 mod describe;
+mod direct;
 mod features;
 mod ledger;
 mod offload;
@@ -72,7 +73,7 @@ pub(crate) use slots::{Completion, Flow, Payload, SlotId};
 pub(crate) use uring::BUFFER_GROUP;
 pub(crate) use uring::Sqe;
 
-use crate::buf::{Lease, Place, Provided};
+use crate::buf::{Arena, Lease, Place, Provided};
 use crate::metrics::{DriverStats, Meter};
 use crate::panics::discard_panic;
 use crate::pool::{Lane, Pool};
@@ -114,6 +115,7 @@ struct Inner {
     report: DriverReport,
     features: Mask,
     provided: OnceCell<Rc<Provided>>,
+    arena: Rc<Arena>,
     offload: Offload,
     todo: RefCell<Todo>,
     shut_down: Cell<bool>,
@@ -138,6 +140,7 @@ impl std::fmt::Debug for Driver {
         f.debug_struct("Driver")
             .field("kind", &self.0.report.kind)
             .field("in_flight", &self.0.slots.live())
+            .field("arena", &self.0.arena)
             .finish_non_exhaustive()
     }
 }
@@ -181,6 +184,7 @@ impl Driver {
             report,
             features,
             provided: OnceCell::new(),
+            arena: Rc::new(Arena::new()),
             offload: Offload::new(pool),
             todo: RefCell::default(),
             shut_down: Cell::new(false),
@@ -701,6 +705,7 @@ impl Driver {
             if left.is_zero() || (pending == 0 && !self.is_behind()) {
                 if pending == 0 {
                     self.take_back_buffers();
+                    self.0.arena.close();
                 }
                 return pending;
             }

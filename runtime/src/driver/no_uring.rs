@@ -13,7 +13,7 @@ use super::Sink;
 use super::config::{Config, DriverReport};
 use super::features::Mask;
 use super::slots::SlotId;
-use crate::buf::Provided;
+use crate::buf::{Aligned, Provided};
 
 /// One submission queue entry.
 #[derive(Clone, Debug)]
@@ -56,6 +56,14 @@ impl Uring<Ring> {
     }
 
     pub(crate) fn take_back_buffers(&mut self) {
+        match self.never {}
+    }
+
+    pub(crate) fn register(&mut self, _number: u16, _memory: &Aligned) -> bool {
+        match self.never {}
+    }
+
+    pub(crate) fn unregister(&mut self, _number: u16) {
         match self.never {}
     }
 

@@ -10,6 +10,9 @@
 use std::fs::File;
 use std::io;
 
+#[cfg(target_os = "linux")]
+use io_uring::opcode;
+
 use super::{Attempt, OpCode, Shared};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, request_len};
 #[cfg(target_os = "linux")]
@@ -95,11 +98,16 @@ unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
     fn entry(&mut self) -> Sqe {
         use std::os::fd::AsRawFd;
         let fd = io_uring::types::Fd(self.file.as_raw_fd());
+        let number = registered(&self.buf, &self.file);
         let Lent { start, len } = self.space();
-        io_uring::opcode::Read::new(fd, start, request_len(len))
-            .offset(self.offset)
-            .build()
-            .into()
+        let (len, offset) = (request_len(len), self.offset);
+        match number {
+            Some(number) => opcode::ReadFixed::new(fd, start, len, number)
+                .offset(offset)
+                .build(),
+            None => opcode::Read::new(fd, start, len).offset(offset).build(),
+        }
+        .into()
     }
 
     fn attempts_first(&self) -> bool {
@@ -240,12 +248,17 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
         use std::os::fd::AsRawFd;
         let fd = io_uring::types::Fd(self.file.as_raw_fd());
         let bytes = &self.buf.as_init()[self.from..];
+        let (start, len) = (bytes.as_ptr(), request_len(bytes.len()));
         // A file that was opened to append does not look at the offset.
-        io_uring::opcode::Write::new(fd, bytes.as_ptr(), request_len(bytes.len()))
-            .offset(self.offset.unwrap_or(0))
-            .build()
-            .flags(aside(self.aside))
-            .into()
+        let offset = self.offset.unwrap_or(0);
+        match registered(&self.buf, &self.file) {
+            Some(number) => opcode::WriteFixed::new(fd, start, len, number)
+                .offset(offset)
+                .build(),
+            None => opcode::Write::new(fd, start, len).offset(offset).build(),
+        }
+        .flags(aside(self.aside))
+        .into()
     }
 
     fn attempts_first(&self) -> bool {
@@ -308,6 +321,14 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
     }
 }
 
+/// The number by which the ring that a file is used on knows a buffer. Another shard's ring has other
+/// buffers by the same numbers.
+#[cfg(target_os = "linux")]
+fn registered(buf: &impl IoBuf, file: &Shared<File>) -> Option<u16> {
+    let (arena, number) = buf.registration()?;
+    std::ptr::eq(arena, file.driver().arena()).then_some(number)
+}
+
 /// The flag by which a worker of the kernel's does it from the start.
 #[cfg(target_os = "linux")]
 pub(super) fn aside(on: bool) -> io_uring::squeue::Flags {
@@ -352,7 +373,7 @@ unsafe impl OpCode for Fsync {
         } else {
             io_uring::types::FsyncFlags::empty()
         };
-        io_uring::opcode::Fsync::new(fd).flags(flags).build().into()
+        opcode::Fsync::new(fd).flags(flags).build().into()
     }
 
     fn job(&mut self) -> Option<Job> {
@@ -408,9 +429,7 @@ unsafe impl OpCode for Truncate {
     fn entry(&mut self) -> Sqe {
         use std::os::fd::AsRawFd;
         let fd = io_uring::types::Fd(self.file.as_raw_fd());
-        io_uring::opcode::Ftruncate::new(fd, self.bytes)
-            .build()
-            .into()
+        opcode::Ftruncate::new(fd, self.bytes).build().into()
     }
 
     fn job(&mut self) -> Option<Job> {

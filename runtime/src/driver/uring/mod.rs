@@ -31,7 +31,7 @@ use super::Sink;
 use super::config::{Config, DriverReport};
 use super::features::{Code, Feature, Mask};
 use super::slots::{Completion, SlotId};
-use crate::buf::Provided;
+use crate::buf::{Aligned, NUMBERS, Provided};
 use crate::metrics::Meter;
 
 pub(crate) use ring::{Cqe, Kernel, Ring};
@@ -104,6 +104,18 @@ pub(crate) struct Uring<K> {
     features: Mask,
     /// Whether the provided buffers are registered with the ring.
     lent: bool,
+    table: Table,
+}
+
+/// The ring's table of registered buffers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Table {
+    /// Nobody has asked for it.
+    Unasked,
+    Open,
+    /// The kernel has not made it, or refused memory since (a limit on locked memory): it is not
+    /// asked for more. What is registered is.
+    Full,
 }
 
 impl Uring<Active> {
@@ -147,11 +159,40 @@ impl<K: Kernel> Uring<K> {
         Ok(())
     }
 
-    /// Takes them back; nothing may be in flight.
+    /// Takes all buffers back, of the table too; nothing may be in flight.
     pub(crate) fn take_back_buffers(&mut self) {
         if std::mem::take(&mut self.lent) {
             self.kernel.take_back_buffers(BUFFER_GROUP);
         }
+        if self.table != Table::Unasked {
+            self.table = Table::Full;
+            self.kernel.close_table();
+        }
+    }
+
+    /// Registers memory under a number, and says whether it is.
+    pub(crate) fn register(&mut self, number: u16, memory: &Aligned) -> bool {
+        if !self.features.has(Feature::RegisteredBuffers) || self.table == Table::Full {
+            return false;
+        }
+        let opened = match self.table {
+            Table::Unasked => self.kernel.open_table(NUMBERS),
+            Table::Open | Table::Full => Ok(()),
+        };
+        let registered = opened.and_then(|()| self.kernel.register(number, Some(memory)));
+        // A refusal does no harm but to speed: what is not registered is looked up.
+        self.table = match registered {
+            Ok(()) => Table::Open,
+            Err(_) => Table::Full,
+        };
+        registered.is_ok()
+    }
+
+    /// Has a number name nothing; nothing in flight may use it.
+    pub(crate) fn unregister(&mut self, number: u16) {
+        // It fails for no number that was registered; and if it did, the kernel would hold on to
+        // pages that nobody uses.
+        let _kept = self.kernel.register(number, None);
     }
 
     /// Marks the calling thread as the one whose ring carries messages to others.
@@ -167,6 +208,7 @@ impl<K: Kernel> Uring<K> {
             bell_armed: false,
             features,
             lent: false,
+            table: Table::Unasked,
         }
     }
 

@@ -17,7 +17,7 @@ use socket2::SockRef;
 
 use super::ring::{Cqe, Kernel, Ring};
 use super::{Sqe, setup};
-use crate::buf::Provided;
+use crate::buf::{Aligned, IoBufMut, Provided};
 use crate::driver::config::{Config, DriverKind, DriverReport};
 use crate::driver::features::{Code, Feature, Mask};
 use crate::sys::linux;
@@ -155,6 +155,7 @@ fn find() -> io::Result<Probed> {
     note(Feature::ReadNowait, Ok(()));
     note(Feature::PollFirst, test.poll_first());
     note(Feature::SendAll, test.send_all());
+    note(Feature::RegisteredBuffers, test.registered_buffers());
     probed.features = opcodes(&test.ring, probed.features).map_err(|error| explain(&error))?;
     if !test.knows_usage() {
         probed.features = probed.features.without(Mask::NONE.with_code(Code::SendZc));
@@ -343,6 +344,24 @@ impl Test {
         let cancel = opcode::AsyncCancel::new(0);
         let got = self.run(&[send.build(), cancel.build()], 2)?;
         answered(got.iter().find(|cqe| cqe.user_data == 0)).map(drop)
+    }
+
+    /// Receives into memory that the ring knows by a number, which it knew nothing by before.
+    fn registered_buffers(&mut self) -> io::Result<()> {
+        let mut memory = Aligned::new(4096);
+        self.ring.open_table(2)?;
+        self.ring.register(1, Some(&memory))?;
+        let (mut near, far) = UnixStream::pair()?;
+        near.write_all(b"a")?;
+        let from = types::Fd(far.as_raw_fd());
+        let read = opcode::ReadFixed::new(from, memory.stable_mut_ptr(), 4096, 1).build();
+        let got = self.run(&[read], 1);
+        self.ring.register(1, None)?;
+        self.ring.close_table();
+        match answered(got?.first())? {
+            1 => Ok(()),
+            other => Err(io::Error::other(format!("{other} bytes for one"))),
+        }
     }
 
     /// Whether a zero-copy send may ask what became of its buffer, without which it would not be

@@ -11,6 +11,8 @@
 //!    is `Send`.
 //! 3. Memory of a buffer ring stays mapped until it is unregistered or the ring is gone: upheld by
 //!    the driver, which holds the [`Provided`] and drops it after the ring.
+//! 4. Registered memory stays allocated until its number names something else, or the table or the
+//!    ring is gone: upheld by the driver, to which its arena gives a piece before it is freed.
 
 #![expect(
     unsafe_code,
@@ -19,12 +21,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::ptr;
 use std::time::Duration;
 
 use io_uring::IoUring;
 
 use super::Sqe;
-use crate::buf::Provided;
+use crate::buf::{Aligned, IoBuf, Provided};
 use crate::sys::linux;
 
 /// `IORING_ENTER_GETEVENTS`.
@@ -71,6 +74,12 @@ pub(crate) trait Kernel {
     fn lend_buffers(&mut self, provided: &Provided, group: u16) -> io::Result<()>;
     /// Ends that. No operation of the group may be in flight.
     fn take_back_buffers(&mut self, group: u16);
+    /// Makes the table of registered buffers, with so many empty places.
+    fn open_table(&mut self, places: u16) -> io::Result<()>;
+    /// Registers memory under a number of the table, or has the number name nothing.
+    fn register(&mut self, number: u16, memory: Option<&Aligned>) -> io::Result<()>;
+    /// Gives the table up. No operation that names a number may be in flight.
+    fn close_table(&mut self);
 }
 
 /// A real ring.
@@ -198,5 +207,26 @@ impl Kernel for Ring {
     fn take_back_buffers(&mut self, group: u16) {
         // Fails only if the group is unknown, and then there is nothing to take back.
         let _unknown = self.ring.submitter().unregister_buf_ring(group);
+    }
+
+    fn open_table(&mut self, places: u16) -> io::Result<()> {
+        let submitter = self.ring.submitter();
+        submitter.register_buffers_sparse(u32::from(places))
+    }
+
+    fn register(&mut self, number: u16, memory: Option<&Aligned>) -> io::Result<()> {
+        let (start, len) = memory.map_or((ptr::null(), 0), |it| (it.stable_ptr(), it.capacity()));
+        let range = libc::iovec {
+            iov_base: start.cast_mut().cast(),
+            iov_len: len,
+        };
+        let submitter = self.ring.submitter();
+        // SAFETY: the memory stays allocated for as long as the number names it (Invariant 4).
+        unsafe { submitter.register_buffers_update(u32::from(number), &[range], None) }
+    }
+
+    fn close_table(&mut self) {
+        // Fails only if there is none.
+        let _none = self.ring.submitter().unregister_buffers();
     }
 }

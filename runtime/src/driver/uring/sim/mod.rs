@@ -33,7 +33,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::{Cqe, Doorbell, Kernel, Ring, Sqe, Uring};
-use crate::buf::Provided;
+use crate::buf::{Aligned, Provided};
 use crate::driver::config::{Config, DriverKind, DriverReport};
 use crate::driver::features::{Feature, Mask};
 use crate::driver::{Backend, Driver};
@@ -117,6 +117,18 @@ impl Kernel for Active {
     fn take_back_buffers(&mut self, group: u16) {
         each!(self, kernel => kernel.take_back_buffers(group));
     }
+
+    fn open_table(&mut self, places: u16) -> io::Result<()> {
+        each!(self, kernel => kernel.open_table(places))
+    }
+
+    fn register(&mut self, number: u16, memory: Option<&Aligned>) -> io::Result<()> {
+        each!(self, kernel => kernel.register(number, memory))
+    }
+
+    fn close_table(&mut self) {
+        each!(self, kernel => kernel.close_table());
+    }
 }
 
 /// The driver's hold on a simulated kernel; dropping it closes the ring.
@@ -169,6 +181,16 @@ impl Kernel for Simulated {
         }
         machine.buffers = None;
     }
+
+    fn open_table(&mut self, _places: u16) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn register(&mut self, _number: u16, _memory: Option<&Aligned>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn close_table(&mut self) {}
 }
 
 impl Drop for Simulated {
