@@ -167,3 +167,102 @@ impl Arena {
         drop(self.kept.take());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::{ARENA_BYTES, Arena, NUMBERS};
+    use crate::buf::{IoBuf, Registered};
+
+    fn registered(arena: &Rc<Arena>, bytes: usize) -> Registered {
+        let made = |arena: &Rc<Arena>| arena.make(bytes, |_, _| true);
+        arena.take(bytes).unwrap_or_else(|| made(arena))
+    }
+
+    fn number(buffer: &Registered) -> Option<u16> {
+        buffer.registration().map(|(_, number)| number)
+    }
+
+    #[test]
+    fn memory_comes_back_empty_by_its_size_and_with_its_number() {
+        let arena = Rc::new(Arena::new());
+        let mut small = registered(&arena, 5000);
+        small.extend_from_slice(b"secret");
+        let large = registered(&arena, 70_000);
+        let places = (small.stable_ptr(), large.stable_ptr());
+        assert_eq!((number(&small), number(&large)), (Some(0), Some(1)));
+        drop((small, large));
+        let (large, small) = (registered(&arena, 1 << 17), registered(&arena, 8192));
+        assert_eq!((small.stable_ptr(), large.stable_ptr()), places);
+        assert_eq!((number(&small), number(&large)), (Some(0), Some(1)));
+        assert_eq!(
+            (&small[..], small.room(), large.room()),
+            (&b""[..], 8192, 1 << 17)
+        );
+        let mut small = small;
+        small.pad_to(6);
+        assert_eq!(small[..], [0; 6], "what was there is not seen");
+    }
+
+    #[test]
+    fn all_numbers_are_given_once_and_again_once_they_are_given_up() {
+        let arena = Rc::new(Arena::new());
+        let all: Vec<_> = (0..NUMBERS).map(|_| registered(&arena, 1)).collect();
+        let numbers: Vec<_> = all.iter().filter_map(number).collect();
+        assert_eq!(numbers, (0..NUMBERS).collect::<Vec<_>>());
+        assert!(!arena.has_room(1) && !arena.free_one(|_| panic!("all are out")));
+        drop(all);
+        let mut forgotten = Vec::new();
+        while !arena.has_room(1 << 20) {
+            assert!(arena.free_one(|number| forgotten.push(number)));
+        }
+        assert_eq!(forgotten.len() << 12, 1 << 20);
+        let large = registered(&arena, 1 << 20);
+        assert!(number(&large).is_some_and(|number| forgotten.contains(&number)));
+    }
+
+    #[test]
+    fn what_the_ring_refuses_is_kept_without_a_number() {
+        let arena = Rc::new(Arena::new());
+        let refused = arena.make(1, |_, _| false);
+        assert_eq!(number(&refused), None);
+        let place = refused.stable_ptr();
+        drop(refused);
+        let again = arena.take(1).expect("kept");
+        assert_eq!((again.stable_ptr(), number(&again)), (place, None));
+        assert_eq!(
+            number(&registered(&arena, 1)),
+            Some(0),
+            "the number was not used up"
+        );
+    }
+
+    #[test]
+    fn a_closed_arena_keeps_nothing_and_what_is_out_stays_valid() {
+        let arena = Rc::new(Arena::new());
+        let mut out = registered(&arena, 4096);
+        out.extend_from_slice(b"here");
+        drop(registered(&arena, 4096));
+        arena.close();
+        assert!(!arena.may_keep(1) && arena.take(4096).is_none());
+        assert_eq!(out[..], *b"here");
+        drop(out);
+        assert!(arena.take(4096).is_none());
+    }
+
+    #[test]
+    fn what_is_too_large_is_never_kept() {
+        let arena = Rc::new(Arena::new());
+        assert!(arena.may_keep(2 << 20) && !arena.may_keep((2 << 20) + 1));
+        drop(Arena::stray((2 << 20) + 1));
+        assert!(arena.take((2 << 20) + 1).is_none() && arena.has_room(ARENA_BYTES / 4));
+    }
+
+    #[test]
+    #[should_panic(expected = "9 bytes more in 8 of 0")]
+    fn a_buffer_takes_no_more_than_was_asked_for() {
+        let arena = Rc::new(Arena::new());
+        registered(&arena, 8).pad_to(9);
+    }
+}

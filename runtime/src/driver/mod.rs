@@ -82,7 +82,7 @@ use crate::shim::planted;
 use crate::sys::splice::Pipe;
 use crate::sys::{RawSource, describe, fork};
 pub(crate) use backend::Unparker;
-use backend::{Backend, choose};
+use backend::{Backend, choose, provide};
 use closed::Closed;
 use offload::Offload;
 use sink::{Sink, Todo};
@@ -114,7 +114,7 @@ struct Inner {
     meter: Arc<Meter>,
     report: DriverReport,
     features: Mask,
-    provided: OnceCell<Rc<Provided>>,
+    provided: Rc<Provided>,
     arena: Rc<Arena>,
     offload: Offload,
     todo: RefCell<Todo>,
@@ -172,18 +172,19 @@ impl Driver {
 
     /// A driver over this backend.
     fn over(
-        (backend, report, features): (Backend, DriverReport, Mask),
+        (mut backend, mut report, mut features): (Backend, DriverReport, Mask),
         config: &Config,
         pool: Pool,
         meter: Arc<Meter>,
     ) -> io::Result<Self> {
+        let provided = provide(config, &mut backend, &mut report, &mut features)?;
         let inner = Inner {
             slots: Slots::new(),
             backend: RefCell::new(backend),
             meter,
             report,
             features,
-            provided: OnceCell::new(),
+            provided: Rc::new(provided),
             arena: Rc::new(Arena::new()),
             offload: Offload::new(pool),
             todo: RefCell::default(),
@@ -194,30 +195,7 @@ impl Driver {
             born_in: fork::generation(),
             pipes: Pipes::default(),
         };
-        let driver = Self(Rc::new(inner));
-        let provided = driver.make_provided(config)?;
-        driver
-            .0
-            .provided
-            .set(Rc::new(provided))
-            .expect("set once, here");
-        Ok(driver)
-    }
-
-    fn make_provided(&self, config: &Config) -> io::Result<Provided> {
-        let provided = Provided::new(config.buffers, config.buffer_bytes)?;
-        match &mut *self.0.backend.borrow_mut() {
-            Backend::Uring(ring)
-                // Lent buffers are the kernel's; where it does not receive into them, the shard
-                // does.
-                if self.0.features.has(Feature::BufRing)
-                    && self.0.features.has_code(Code::RecvMulti) =>
-            {
-                ring.lend_buffers(&provided)?;
-            }
-            _ => {}
-        }
-        Ok(provided)
+        Ok(Self(Rc::new(inner)))
     }
 
     /// Which driver this is, and why not a better one.
@@ -282,7 +260,7 @@ impl Driver {
     /// The buffers that receives without a buffer of their own take theirs from.
     #[inline]
     pub(crate) fn provided(&self) -> &Rc<Provided> {
-        self.0.provided.get().expect("made with the driver")
+        &self.0.provided
     }
 
     /// Bytes that one lease holds at most.
