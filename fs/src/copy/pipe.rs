@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annulet_runtime::buf::Aligned;
+use annulet_runtime::buf::Registered;
 use annulet_runtime::time::sleep;
 use annulet_runtime::{spawn, spawn_blocking};
 
@@ -176,7 +176,7 @@ impl Chunks {
 
     async fn hand(self: Rc<Self>) {
         let bytes = usize::try_from(self.chunk_bytes).expect("no more than a chunk");
-        let mut buffer = Aligned::new(bytes);
+        let mut buffer = self.from.shared().driver().registered_buffer(bytes);
         while let Some(chunk) = self.next() {
             match self.copy(buffer, chunk).await {
                 Ok(back) => buffer = back,
@@ -189,7 +189,11 @@ impl Chunks {
     }
 
     /// Copies one chunk; short reads are resumed.
-    async fn copy(&self, mut buffer: Aligned, mut chunk: Range<u64>) -> Result<Aligned, Fault> {
+    async fn copy(
+        &self,
+        mut buffer: Registered,
+        mut chunk: Range<u64>,
+    ) -> Result<Registered, Fault> {
         while !chunk.is_empty() {
             let (read, mut back) = self
                 .from
@@ -201,7 +205,7 @@ impl Chunks {
                 return Ok(back);
             }
             let wanted = usize::try_from(chunk.end - chunk.start).unwrap_or(usize::MAX);
-            back.set_len(read.min(wanted));
+            back.truncate(read.min(wanted));
             let bytes = back.len() as u64;
             ((), buffer) = self
                 .to

@@ -10,7 +10,7 @@
 //! - [`DirectWriter`]: front to back, with writes under way behind the writer, told in order.
 //!
 //! Buffers are of the shard's own memory for this, which its ring knows by numbers
-//! ([`Driver::direct_buffer`](annulet_runtime::Driver::direct_buffer)), and go back there.
+//! ([`Driver::registered_buffer`](annulet_runtime::Driver::registered_buffer)), and go back there.
 //!
 //! Blocks at the ends of writes are read, changed and written: one such write at a time, by the
 //! file's lock. Whoever writes to the same block through another handle is not seen.
@@ -79,7 +79,8 @@ impl fmt::Debug for DirectFile {
     }
 }
 
-/// Bytes read from a [`DirectFile`]. Its memory is kept for the next read when it is dropped.
+/// Bytes read from a [`DirectFile`]. Its memory is kept for the next read when it is dropped; it is
+/// of its shard, and whoever is elsewhere takes a copy.
 pub struct DirectBuf {
     memory: Registered,
     range: Range<usize>,
@@ -311,7 +312,7 @@ impl DirectFile {
 
     /// An empty buffer with so much room.
     fn buffer(&self, room: usize) -> Registered {
-        self.file.shared().driver().direct_buffer(room)
+        self.file.shared().driver().registered_buffer(room)
     }
 
     fn read_op(&self, memory: Registered, from: usize, offset: u64) -> Op<ReadAt<Registered>> {

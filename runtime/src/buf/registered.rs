@@ -1,4 +1,5 @@
-//! A buffer for reads and writes past the page cache, from the memory that its shard keeps.
+//! A buffer from the memory that its shard keeps, and its ring knows, for reads and writes past the
+//! page cache.
 //!
 //! Its bytes are those that were put there since it was taken: what the memory held before is never
 //! seen.
@@ -26,18 +27,20 @@ use super::{IoBuf, IoBufMut};
 /// where that works (*registered*): reads and writes of files then spare the kernel looking the
 /// memory up.
 ///
-/// [`Driver::direct_buffer`](crate::Driver::direct_buffer) makes one. It is of its shard; its memory
+/// [`Driver::registered_buffer`](crate::Driver::registered_buffer) makes one. It is of its shard; its memory
 /// is kept for the next one when it is dropped.
 ///
 /// ```
 /// # let runtime = annulet_runtime::Builder::new().build()?;
 /// # runtime.block_on(async {
 /// let driver = annulet_runtime::Context::current().driver().clone();
-/// let mut buf = driver.direct_buffer(8192);
+/// let mut buf = driver.registered_buffer(8192);
 /// assert_eq!((buf.len(), buf.room()), (0, 8192));
 /// buf.extend_from_slice(b"head");
 /// buf.pad_to(4096);
 /// assert_eq!(buf[..5], *b"head\0");
+/// buf.truncate(2);
+/// assert_eq!(buf[..], *b"he");
 /// # });
 /// # std::io::Result::Ok(())
 /// ```
@@ -88,6 +91,11 @@ impl Registered {
     /// If there is no room for them.
     pub fn pad_to(&mut self, len: usize) {
         self.grow(len.saturating_sub(self.len)).fill(0);
+    }
+
+    /// Lets go of all bytes but the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// So many bytes more, still to be written.

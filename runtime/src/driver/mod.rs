@@ -39,12 +39,12 @@ mod backend;
 mod closed;
 mod config;
 mod describe;
-mod direct;
 mod features;
 mod ledger;
 mod offload;
 mod poll;
 mod readiness;
+mod registered;
 mod sink;
 mod slots;
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Buffers for reads and writes past the page cache: the shard's [`Arena`] keeps their memory, and its
-//! ring, where there is one that can, knows it by numbers. This is where the two meet.
+//! Buffers that are registered: the shard's [`Arena`] keeps their memory, and its ring, where there is
+//! one that can, knows it by numbers. This is where the two meet.
 
 use super::Driver;
 use super::backend::Backend;
 use crate::buf::{Aligned, Arena, Registered};
 
 impl Driver {
-    /// An empty buffer with room for `bytes`, from the memory that the shard keeps for direct reads
-    /// and writes.
+    /// An empty buffer with room for `bytes`, from the memory that the shard keeps for reads and
+    /// writes past the page cache.
     ///
     /// # Panics
     ///
@@ -21,9 +21,9 @@ impl Driver {
     /// serves as well, and so it does where that is not to be had.
     #[must_use]
     #[inline]
-    pub fn direct_buffer(&self, bytes: usize) -> Registered {
+    pub fn registered_buffer(&self, bytes: usize) -> Registered {
         let kept = self.0.arena.take(bytes);
-        kept.unwrap_or_else(|| self.new_direct_buffer(bytes))
+        kept.unwrap_or_else(|| self.new_registered_buffer(bytes))
     }
 
     /// What is kept, and numbered, for them.
@@ -37,7 +37,7 @@ impl Driver {
     }
 
     #[cold]
-    fn new_direct_buffer(&self, bytes: usize) -> Registered {
+    fn new_registered_buffer(&self, bytes: usize) -> Registered {
         let arena = &self.0.arena;
         while arena.may_keep(bytes) {
             if arena.has_room(bytes) {
