@@ -445,3 +445,7 @@ unsafe impl OpCode for Truncate {
         completion.into_io().map(drop)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "file_tests.rs"]
+mod tests;
