@@ -10,11 +10,13 @@ mod support {
     pub(crate) mod variants;
 }
 
+use std::cell::{Cell, RefCell};
 use std::fs as std_fs;
 use std::future::poll_fn;
 use std::io::{self, Cursor as Memory, ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -358,5 +360,59 @@ fn a_reader_of_what_is_never_cached_seldom_tries_the_cache() {
             reads > 99 && tries <= reads / 32 + 1,
             "{name}: {tries} of {reads}"
         );
+    });
+}
+
+/// How much a reader has read at each turn of a task beside it.
+async fn turns_beside(read: impl AsyncFnOnce(&Cell<usize>)) -> Vec<usize> {
+    let (done, turns) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(vec![0])));
+    let (seen, log) = (Rc::clone(&done), Rc::clone(&turns));
+    let beside = annulet::spawn(async move {
+        loop {
+            log.borrow_mut().push(seen.get());
+            annulet::yield_now().await;
+        }
+    });
+    read(&done).await;
+    turns.borrow_mut().push(done.get());
+    beside.abort();
+    let _aborted = beside.await;
+    turns.take()
+}
+
+#[test]
+fn whoever_reads_what_is_cached_lets_others_have_their_turn() {
+    const BYTES: usize = 16 << 20;
+    // What one turn may copy, and one attempt more.
+    const TURN_BYTES_MAX: usize = 2 << 20;
+    on_every_variant(async |name, dir| {
+        let path = made(dir, &vec![5; BYTES]);
+        let by_file = turns_beside(async |done| {
+            let file = File::open(&path).await.expect("there");
+            while done.get() < BYTES {
+                // As much as there is, if the file gave as much.
+                let space = Vec::with_capacity(BYTES);
+                let read = file.read_at(space, done.get() as u64).await;
+                done.set(done.get() + read.expect("read").0);
+            }
+        });
+        let by_file = by_file.await;
+        let by_cursor = turns_beside(async |done| {
+            let mut cursor = Cursor::new(File::open(&path).await.expect("there"));
+            let mut space = vec![0; 8192];
+            while done.get() < BYTES {
+                done.set(done.get() + cursor.read(&mut space).await.expect("read"));
+            }
+        });
+        let tries = Context::current().driver().has(Feature::ReadNowait);
+        for (who, turns) in [("file", by_file), ("cursor", by_cursor.await)] {
+            let most = turns.windows(2).map(|pair| pair[1] - pair[0]).max();
+            let most = most.expect("turns");
+            // Without tries the ring or the pool reads, which is nobody's turn.
+            assert!(
+                !tries || most <= TURN_BYTES_MAX,
+                "{name}: {who} has read {most}"
+            );
+        }
     });
 }

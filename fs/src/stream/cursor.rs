@@ -11,7 +11,7 @@ use std::io::{self, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use annulet_runtime::op::{Op, ReadAt, read_cached};
+use annulet_runtime::op::{Direct, Op, ReadAt, read_cached};
 use futures_io::{AsyncRead, AsyncSeek};
 
 use super::Seek;
@@ -44,6 +44,8 @@ const REQUEST_BYTES: usize = 256 * 1024;
 /// ```
 pub struct Cursor {
     position: u64,
+    /// The cache is tried by these.
+    tries: Direct,
     read: Option<Op<ReadAt<Vec<u8>>>>,
     /// Bytes that were read, and how many of them were given out.
     kept: Vec<u8>,
@@ -74,6 +76,7 @@ impl Cursor {
     pub fn at(file: File, position: u64) -> Self {
         Self {
             position,
+            tries: Direct::default(),
             read: None,
             kept: Vec::new(),
             given: 0,
@@ -141,7 +144,9 @@ impl Cursor {
             let file = self.behind.file();
             if self.read.is_none() {
                 if file.tries_cache() {
-                    if let Some(read) = read_cached(file.shared(), space, self.position) {
+                    let (driver, at) = (file.shared().driver(), self.position);
+                    let read = || read_cached(file.shared(), space, at);
+                    if let Ok(read) = ready!(self.tries.poll_copy(driver, cx, read)) {
                         self.position += read as u64;
                         return Poll::Ready(Ok(read));
                     }

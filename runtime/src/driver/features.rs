@@ -247,7 +247,9 @@ impl Code {
     pub(crate) const fn copies(self) -> bool {
         matches!(
             self,
-            Self::Recv
+            Self::ReadAt
+                | Self::WriteAt
+                | Self::Recv
                 | Self::RecvMsg
                 | Self::Send
                 | Self::SendZc

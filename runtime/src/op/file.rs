@@ -21,6 +21,9 @@ use crate::driver::{Code, Completion, Job};
 use crate::pool::Lane;
 use crate::sys::{self, RawSource};
 
+/// Bytes that an attempt copies at most: about a tenth of a millisecond's worth.
+const ATTEMPT_BYTES_MAX: usize = 1 << 20;
+
 /// A range lent to a pool thread.
 struct Lent<T> {
     start: *mut T,
@@ -122,6 +125,7 @@ unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
         let Ok(offset) = i64::try_from(self.offset) else {
             return Attempt::Refused;
         };
+        let len = len.min(ATTEMPT_BYTES_MAX);
         // SAFETY: the range is the buffer's own and lasts longer than the call.
         match unsafe { sys::linux::read_nowait(fd, start, len, offset) } {
             Ok(read) => Attempt::Done(Ok(read)),
@@ -161,11 +165,15 @@ unsafe impl<B: IoBufMut> OpCode for ReadAt<B> {
     }
 }
 
-/// Reads at `offset` what the page cache has of it, without waiting; `None` if it lacks the first
-/// bytes, or cannot tell.
-#[must_use]
-pub fn read_cached(file: &Shared<File>, space: &mut [u8], offset: u64) -> Option<usize> {
-    sys::cached::read_at(file, space, offset).ok()
+/// Reads at `offset` what the page cache has of it, or a part of that, without waiting. To be
+/// [attempted](super::Direct::poll_copy): a copy of much takes its time.
+///
+/// # Errors
+///
+/// `WouldBlock` where it lacks the first bytes, others where that cannot be known without waiting.
+pub fn read_cached(file: &Shared<File>, space: &mut [u8], offset: u64) -> io::Result<usize> {
+    let bytes = space.len().min(ATTEMPT_BYTES_MAX);
+    sys::cached::read_at(file, &mut space[..bytes], offset)
 }
 
 /// Writes the initialised bytes of a buffer at an offset or the end; may write fewer.
@@ -267,7 +275,7 @@ unsafe impl<B: IoBuf> OpCode for WriteAt<B> {
 
     fn attempt(&mut self) -> Attempt {
         let bytes = &self.buf.as_init()[self.from..];
-        let bytes = &bytes[..request_len(bytes.len()) as usize];
+        let bytes = &bytes[..bytes.len().min(ATTEMPT_BYTES_MAX)];
         let Some(offset) = self.offset else {
             return Attempt::Refused;
         };
