@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use annulet::buf::Aligned;
+use annulet::fs::direct::DirectFile;
 use annulet::fs::{File, OpenOptions};
 use annulet::{Context, Driver, JoinHandle, spawn, yield_now};
 
@@ -47,27 +48,22 @@ type Tasks = Vec<JoinHandle<io::Result<()>>>;
 async fn start(job: &FileJob<'_>, recorder: Recorder) -> io::Result<(Rc<Blocks>, Tasks)> {
     let driver = Context::current().driver().clone();
     let blocks = Rc::new(Blocks::new(job, recorder, driver));
-    let mut options = OpenOptions::new().read(true);
-    if job.read.overwrite {
-        options = options.write(true);
-    }
-    if job.read.direct {
-        options = options.custom_flags(libc::O_DIRECT);
-    }
-    let file = match options.open(job.path).await {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => File::open(job.path).await?,
-        opened => opened?,
+    let depth = 0..job.read.depth;
+    let shared = || Rc::clone(&blocks);
+    let tasks = if job.read.direct {
+        let file = Rc::new(DirectFile::open(job.path).await?);
+        let task = |_| spawn(read_past_cache(Rc::clone(&file), shared()));
+        depth.map(task).collect()
+    } else if job.read.overwrite {
+        let options = OpenOptions::new().read(true).write(true);
+        let file = Rc::new(options.open(job.path).await?);
+        let task = |_| spawn(write(Rc::clone(&file), shared()));
+        depth.map(task).collect()
+    } else {
+        let file = Rc::new(File::open(job.path).await?);
+        let task = |_| spawn(read(Rc::clone(&file), shared()));
+        depth.map(task).collect()
     };
-    let file = Rc::new(file);
-    let task = |_| {
-        let (file, blocks) = (Rc::clone(&file), Rc::clone(&blocks));
-        if job.read.overwrite {
-            spawn(write(file, blocks))
-        } else {
-            spawn(read(file, blocks))
-        }
-    };
-    let tasks = (0..job.read.depth).map(task).collect();
     Ok((blocks, tasks))
 }
 
@@ -118,6 +114,22 @@ async fn read(file: Rc<File>, blocks: Rc<Blocks>) -> io::Result<()> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         buf = back;
+        let now = Instant::now();
+        if !blocks.record(sent_at, now) {
+            return Ok(());
+        }
+        sent_at = now;
+    }
+}
+
+async fn read_past_cache(file: Rc<DirectFile>, blocks: Rc<Blocks>) -> io::Result<()> {
+    let mut sent_at = Instant::now();
+    loop {
+        let offset = blocks.offsets.borrow_mut().next_offset();
+        let block = file.read_at(offset, BLOCK_BYTES as usize).await?;
+        if block.len() != BLOCK_BYTES as usize {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let now = Instant::now();
         if !blocks.record(sent_at, now) {
             return Ok(());
