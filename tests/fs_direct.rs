@@ -85,6 +85,46 @@ fn writes_to_parts_of_one_block_do_not_undo_each_other() {
 }
 
 #[test]
+fn a_write_in_the_last_block_leaves_the_file_as_long_as_it_is() {
+    on_every_variant(async |name, dir| {
+        let path = dir.join("file");
+        let file = DirectFile::create(&path).await.expect("made");
+        let block = file.block_bytes();
+        let mut model = pattern(1, block + 100);
+        file.write_at(&model, 0).await.expect("written");
+        for (at, len) in [(block + 10, 10), (0, block + 99), (block + 99, 1)] {
+            let bytes = pattern(at, len);
+            file.write_at(&bytes, at as u64).await.expect("written");
+            model[at..at + len].copy_from_slice(&bytes);
+            assert!(std_fs::read(&path).expect("read") == model, "{name}: {at}");
+        }
+    });
+}
+
+#[test]
+fn a_write_that_lengthens_the_file_takes_nothing_from_one_beside_it() {
+    on_every_variant(async |name, dir| {
+        let path = dir.join("file");
+        let file = std::rc::Rc::new(DirectFile::create(&path).await.expect("made"));
+        let block = file.block_bytes();
+        for round in 0..8 {
+            let start = round * 8 * block;
+            let writers = [(start, 100), (start + 4 * block, block)].map(|(at, len)| {
+                let file = std::rc::Rc::clone(&file);
+                annulet::spawn(async move { file.write_at(&pattern(at, len), at as u64).await })
+            });
+            for writer in writers {
+                writer.await.expect("no panic").expect("written");
+            }
+            let all = std_fs::read(&path).expect("read");
+            assert_eq!(all.len(), start + 5 * block, "{name}");
+            let (at, len) = (start + 4 * block, block);
+            assert!(all[at..] == pattern(at, len), "{name}");
+        }
+    });
+}
+
+#[test]
 fn streams_read_and_write_whole_files_of_any_length() {
     on_every_variant(async |name, dir| {
         for len in [0, 1, 4095, 4096, 262_144, 262_145, 1_500_000, 2_097_152] {

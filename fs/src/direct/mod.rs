@@ -12,8 +12,10 @@
 //! Buffers are of the shard's own memory for this, which its ring knows by numbers
 //! ([`Driver::registered_buffer`](annulet_runtime::Driver::registered_buffer)), and go back there.
 //!
-//! Blocks at the ends of writes are read, changed and written: one such write at a time, by the
-//! file's lock. Whoever writes to the same block through another handle is not seen.
+//! Blocks at the ends of writes are read, changed and written, and the file cut to its length: one
+//! such write at a time, by the file's lock, and no other beside it, since the cut would take what
+//! that adds behind. Writes of whole blocks share the lock. Whoever writes through another handle is
+//! not seen; nor is a [`DirectWriter`], which alone says how long its file is.
 
 mod reader;
 mod writer;
@@ -26,7 +28,7 @@ use std::path::Path;
 
 use annulet_runtime::buf::Registered;
 use annulet_runtime::op::{Op, ReadAt, WriteAt};
-use annulet_runtime::sync::Mutex;
+use annulet_runtime::sync::RwLock;
 
 use crate::file::{File, OpenOptions};
 
@@ -65,8 +67,9 @@ pub struct DirectFile {
     file: File,
     block_bytes: usize,
     direct: bool,
-    /// Held while blocks at the ends of a write are read, changed and written.
-    edges: Mutex<()>,
+    /// Held by writers: alone while blocks at the ends are read, changed, written and cut off, else
+    /// together.
+    edges: RwLock<()>,
 }
 
 impl fmt::Debug for DirectFile {
@@ -173,7 +176,7 @@ impl DirectFile {
             file,
             block_bytes: usize::try_from(block_bytes).map_err(io::Error::other)?,
             direct,
-            edges: Mutex::new(()),
+            edges: RwLock::new(()),
         })
     }
 
@@ -254,24 +257,31 @@ impl DirectFile {
         if bytes.is_empty() {
             return Ok(());
         }
-        let ends_within = self.within_block(end) != 0;
-        let _edges = if ends_within || self.within_block(offset) != 0 {
-            Some(self.edges.lock().await)
-        } else {
-            None
+        if self.within_block(offset) == 0 && self.within_block(end) == 0 {
+            let _together = self.edges.read().await;
+            return self.write_parts(bytes, offset).await;
+        }
+        let _alone = self.edges.write().await;
+        let filled = (self.block_bytes - self.within_block(end)) % self.block_bytes;
+        let len = match filled {
+            0 => u64::MAX,
+            _ => self.file.metadata().await?.len(),
         };
-        // Then it grows by the rest of its last block as well.
-        let grows = ends_within && self.file.metadata().await?.len() < end;
-        let (mut at, mut rest) = (offset, bytes);
+        self.write_parts(bytes, offset).await?;
+        if len < end.saturating_add(filled as u64) {
+            // The rest of the last block was written behind the end of the file.
+            self.file.set_len(len.max(end)).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_parts(&self, mut rest: &[u8], mut at: u64) -> io::Result<()> {
         while !rest.is_empty() {
             let before = self.within_block(at);
             let len = rest.len().min(REQUEST_BYTES - before);
             self.write_part(at, &rest[..len]).await?;
             at += len as u64;
             rest = &rest[len..];
-        }
-        if grows {
-            self.file.set_len(end).await?;
         }
         Ok(())
     }
