@@ -2,6 +2,8 @@
 //! from front to back, and what the kernel holds is what was written.
 #![cfg(target_os = "linux")]
 
+#[path = "../fs/tests/ground/mod.rs"]
+mod ground;
 mod support {
     pub(crate) mod on_disk;
     pub(crate) mod pattern;
@@ -301,4 +303,14 @@ fn what_waits_for_the_device_is_never_tried_by_the_shard_itself() {
         assert_eq!(head[..20], [[9; 10], [10; 10]].concat(), "{name}");
         assert_eq!(head[20], 8, "{name}");
     });
+}
+
+#[test]
+fn all_this_holds_on_other_file_systems() {
+    let grounds = [ground::XFS, ground::BTRFS, ground::TMPFS];
+    ground::others(
+        "all_this_holds_on_other_file_systems",
+        &grounds,
+        &["a_write_", "any_range_", "writes_to_"],
+    );
 }

@@ -2,6 +2,8 @@
 //! driver and on io_uring without each thing it can do without.
 #![cfg(target_os = "linux")]
 
+#[path = "../fs/tests/ground/mod.rs"]
+mod ground;
 mod support {
     pub(crate) mod on_disk;
     pub(crate) mod variants;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use annulet::fs::{self, Advice, File, FileType, LockKind, OpenOptions};
+use rustix::fs::{AtFlags, CWD, StatxFlags, ioctl_ficlone, statx};
 use support::on_disk::on_every_variant;
 
 /// A file with these bytes, opened to be read and written.
@@ -201,7 +204,7 @@ fn metadata_is_what_the_standard_library_says() {
         let (path, file) = made(dir, &[1; 5000]).await;
         symlink("file", dir.join("link")).expect("linked");
         rustix::fs::mknodat(
-            rustix::fs::CWD,
+            CWD,
             dir.join("fifo"),
             rustix::fs::FileType::Fifo,
             0o640.into(),
@@ -255,8 +258,13 @@ fn metadata_is_what_the_standard_library_says() {
             FileType::Fifo
         );
         let there = file.metadata().await.expect("known");
-        let align = there.direct_alignment().expect("ext4 and the like say it");
-        assert!(align.offset_bytes.is_power_of_two(), "{name}");
+        // Some file systems say nothing of it.
+        let flags = StatxFlags::DIOALIGN;
+        let plain = statx(CWD, &path, AtFlags::empty(), flags).expect("there");
+        let plain = (plain.stx_dio_mem_align, plain.stx_dio_offset_align);
+        let align = there.direct_alignment();
+        let align = align.map_or((0, 0), |align| (align.memory_bytes, align.offset_bytes));
+        assert_eq!(align, plain, "{name}");
         assert_eq!(there.attributes().is_immutable(), Some(false), "{name}");
         assert!(there.mount_id().is_some(), "{name}");
     });
@@ -375,10 +383,15 @@ fn ranges_are_copied_inside_the_kernel() {
             (&[0; 5][..], &bytes[..]),
             "{name}"
         );
-        // ext4 shares no blocks; where the file system does, the content is the same.
-        match to.reflink_from(&from).await {
-            Ok(()) => assert_eq!(std_fs::read(dir.join("copy")).expect("read"), bytes),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}"),
+        // Not all file systems share blocks.
+        to.set_len(0).await.expect("cut");
+        let plain = std_fs::File::create(dir.join("plain")).expect("made");
+        let original = std_fs::File::open(dir.join("file")).expect("there");
+        match (to.reflink_from(&from).await, ioctl_ficlone(plain, original)) {
+            (Ok(()), Ok(())) => {
+                assert_eq!(std_fs::read(dir.join("copy")).expect("read"), bytes);
+            }
+            (ours, plain) => assert_eq!(number(ours), number(plain.map_err(io::Error::from))),
         }
     });
 }
@@ -486,8 +499,7 @@ fn what_has_no_offsets_is_read_as_it_comes_and_holds_up_nobody() {
     on_every_variant(async |name, dir| {
         let path = dir.join("fifo");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
-            .expect("made");
+        rustix::fs::mknodat(CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("made");
         // Opening waits for the other end, and so does reading; meanwhile others have their turns.
         let reader = annulet::spawn({
             let path = path.clone();
@@ -554,4 +566,10 @@ fn a_file_that_was_opened_to_append_elsewhere_has_no_offsets_to_write_at() {
         log.append(b"yes".to_vec()).await.expect("appended");
         assert_eq!(std_fs::read(&path).expect("read"), b"yes", "{name}");
     });
+}
+
+#[test]
+fn all_this_holds_on_other_file_systems() {
+    let grounds = [ground::XFS, ground::BTRFS, ground::EXT4, ground::TMPFS];
+    ground::others("all_this_holds_on_other_file_systems", &grounds, &[]);
 }

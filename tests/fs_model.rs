@@ -2,6 +2,9 @@
 //! holds what a vector of bytes would hold.
 #![cfg(target_os = "linux")]
 
+#[path = "../fs/tests/ground/mod.rs"]
+mod ground;
+
 use annulet::fs::{File, OpenOptions};
 use annulet::{Builder, Choice, Runtime};
 use proptest::prelude::{Strategy, any};
@@ -167,4 +170,10 @@ proptest! {
             holds(&runtime.expect("a runtime"), &steps)?;
         }
     }
+}
+
+#[test]
+fn all_this_holds_on_other_file_systems() {
+    let grounds = [ground::XFS, ground::BTRFS, ground::TMPFS];
+    ground::others("all_this_holds_on_other_file_systems", &grounds, &[]);
 }
