@@ -70,7 +70,9 @@ pub(super) fn look(item: &Item, to: &Folder, stat: &Stat) -> Result<Old, Failure
             let why = "it is there already";
             return Err(Failure::refusal("cannot make", item.to_path(), why));
         }
-        Existing::Older if stat.modified <= there.modified => return Ok(Old::Stays),
+        Existing::Older if stat.modified_as_held_by(&there) <= there.modified => {
+            return Ok(Old::Stays);
+        }
         Existing::Older | Existing::Replace => {}
     }
     if options.ask && !shared.ask(&item.to_path()) {
@@ -82,7 +84,7 @@ pub(super) fn look(item: &Item, to: &Folder, stat: &Stat) -> Result<Old, Failure
 /// Whether an earlier copy has finished a file.
 fn is_whole(from: &Stat, to: &Stat, timestamps: bool) -> bool {
     let late_enough = match timestamps {
-        true => to.modified == from.modified,
+        true => to.modified == from.modified_as_held_by(to),
         false => to.modified >= from.modified,
     };
     from.kind == Kind::File && to.kind == Kind::File && from.bytes == to.bytes && late_enough

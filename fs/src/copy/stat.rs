@@ -39,6 +39,8 @@ pub(super) struct Stat {
     pub(super) bytes_on_disk: u64,
     pub(super) accessed: Time,
     pub(super) modified: Time,
+    /// When the system itself noted a change.
+    pub(super) changed: Time,
 }
 
 impl Stat {
@@ -58,6 +60,18 @@ impl Stat {
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.identity.is_some() && self.identity == other.identity
+    }
+
+    /// When it was modified, as far as `copy` can hold that: some file systems know seconds alone.
+    /// What they know is told by the times that are there.
+    pub(super) fn modified_as_held_by(&self, copy: &Self) -> Time {
+        let times = [copy.accessed, copy.modified, copy.changed];
+        let mut unit = 1_000_000_000;
+        while times.iter().any(|(_, nanos)| nanos % unit != 0) {
+            unit /= 10;
+        }
+        let (seconds, nanos) = self.modified;
+        (seconds, nanos - nanos % unit)
     }
 
     /// Whether a look at the same file tells of a change between.

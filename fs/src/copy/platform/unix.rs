@@ -186,6 +186,7 @@ fn convert(raw: &RawStat) -> Stat {
         bytes_on_disk: wide(raw.st_blocks).saturating_mul(512),
         accessed: (signed(raw.st_atime), signed(raw.st_atime_nsec)),
         modified: (signed(raw.st_mtime), signed(raw.st_mtime_nsec)),
+        changed: (signed(raw.st_ctime), signed(raw.st_ctime_nsec)),
     }
 }
 

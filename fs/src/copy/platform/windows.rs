@@ -210,6 +210,7 @@ fn convert(metadata: &Metadata, directory: Option<&Path>) -> Stat {
         bytes_on_disk: metadata.file_size(),
         accessed: time(metadata.accessed()),
         modified: time(metadata.modified()),
+        changed: time(metadata.modified()),
     }
 }
 
