@@ -19,6 +19,12 @@ pub(super) struct Kept {
     pub(super) lists: bool,
     /// Extended attributes.
     pub(super) attributes: bool,
+    /// Whether those that cannot be kept are told.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "attributes are kept on Linux alone")
+    )]
+    pub(super) attributes_required: bool,
     /// Whether the copy may have inherited access control lists.
     #[cfg_attr(
         not(target_os = "linux"),
@@ -32,6 +38,7 @@ impl Kept {
         Self {
             lists: preserve.mode,
             attributes: preserve.xattrs,
+            attributes_required: preserve.xattrs_required,
             inherited,
         }
     }

@@ -130,6 +130,8 @@ pub struct Preserve {
     pub links: bool,
     /// Extended attributes.
     pub xattrs: bool,
+    /// Whether an extended attribute that the copy cannot have is a failure; else it is passed over.
+    pub xattrs_required: bool,
 }
 
 impl Preserve {
@@ -140,6 +142,7 @@ impl Preserve {
         timestamps: false,
         links: false,
         xattrs: false,
+        xattrs_required: false,
     };
     /// What `cp -p` keeps: mode, ownership, timestamps.
     pub const USUAL: Self = Self {
@@ -148,6 +151,7 @@ impl Preserve {
         timestamps: true,
         links: false,
         xattrs: false,
+        xattrs_required: false,
     };
     /// What `cp -a` keeps: everything.
     pub const ALL: Self = Self {
@@ -156,6 +160,7 @@ impl Preserve {
         timestamps: true,
         links: true,
         xattrs: true,
+        xattrs_required: false,
     };
 }
 

@@ -179,8 +179,9 @@ pub(crate) struct Arguments {
     /// mode, ownership, timestamps, links, xattr, all [-p]
     ///
     /// mode is permission bits and access control lists; links, that names of one file stay names
-    /// of one file; xattr, extended attributes, capabilities and security labels among them. What
-    /// is kept is added up, and taken back by --no-preserve, in the order given.
+    /// of one file; xattr, extended attributes, capabilities and security labels among them: those
+    /// that a copy cannot have are failures only if they are asked for by this word. What is kept
+    /// is added up, and taken back by --no-preserve, in the order given.
     #[arg(
         long,
         value_name = "LIST",

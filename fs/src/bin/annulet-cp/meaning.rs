@@ -169,7 +169,13 @@ impl<'a> Words<'a> {
         let mut kept = Preserve::NONE;
         for word in self.iter() {
             match word {
-                Word::Archive => kept = Preserve::ALL,
+                Word::Archive => {
+                    let xattrs_required = kept.xattrs_required;
+                    kept = Preserve {
+                        xattrs_required,
+                        ..Preserve::ALL
+                    };
+                }
                 Word::LinksAsTheyAre => kept.links = true,
                 Word::Preserve(attribute) => set(&mut kept, attribute, true),
                 Word::NoPreserve(attribute) => set(&mut kept, attribute, false),
@@ -220,7 +226,7 @@ fn set(kept: &mut Preserve, attribute: Attribute, value: bool) {
         Attribute::Ownership => kept.ownership = value,
         Attribute::Timestamps => kept.timestamps = value,
         Attribute::Links => kept.links = value,
-        Attribute::Xattr => kept.xattrs = value,
+        Attribute::Xattr => (kept.xattrs, kept.xattrs_required) = (value, value),
         Attribute::All => *kept = if value { Preserve::ALL } else { Preserve::NONE },
     }
 }

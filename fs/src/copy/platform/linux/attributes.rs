@@ -2,8 +2,9 @@
 //!
 //! A list of names is one call, and for most files it is empty. Of what is refused only errors are
 //! told that a person can mend: a file system without attributes, and names that only the
-//! privileged may set, are passed over, as `cp -a` does. The security context is the system's to
-//! give, not ours to keep.
+//! privileged may set, are passed over, as `cp -a` does, unless they were asked for. A list that is lost is told: what the mode
+//! says without it may let others in. The security context is the system's to give, not ours to
+//! keep.
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -129,9 +130,11 @@ fn copy(from: &At<'_>, to: &At<'_>, keep: Kept) -> io::Result<()> {
             continue;
         }
         match from.value(name).and_then(|value| to.set(name, &value)) {
-            // Gone meanwhile, or not to be had there.
-            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-            Err(Errno::PERM | Errno::ACCESS) if !is_list => {}
+            // Gone meanwhile.
+            Ok(()) | Err(Errno::NODATA) => {}
+            // Not to be had there.
+            Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS)
+                if !is_list && !keep.attributes_required => {}
             Err(error) => first_error = first_error.and(Err(error)),
         }
     }
