@@ -2,6 +2,7 @@
 //! from front to back, and what the kernel holds is what was written.
 #![cfg(target_os = "linux")]
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
 #[path = "../fs/tests/ground/mod.rs"]
 mod ground;
 mod support {

@@ -2,6 +2,7 @@
 //! driver and on io_uring without each thing it can do without.
 #![cfg(target_os = "linux")]
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
 #[path = "../fs/tests/ground/mod.rs"]
 mod ground;
 mod support {

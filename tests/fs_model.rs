@@ -2,6 +2,7 @@
 //! holds what a vector of bytes would hold.
 #![cfg(target_os = "linux")]
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
 #[path = "../fs/tests/ground/mod.rs"]
 mod ground;
 

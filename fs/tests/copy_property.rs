@@ -5,6 +5,9 @@
 //! owner, attributes, mode and times. What the copy has must be what `cp -a` has, line by line.
 #![cfg(target_os = "linux")]
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
+#[path = "ground/mod.rs"]
+mod ground;
 #[path = "copy_support/mod.rs"]
 mod support;
 #[path = "copy_support/tree.rs"]
@@ -319,4 +322,10 @@ fn compare(nodes: &[Node]) {
         assert_alike(&at("by-cp"), &at(to), look);
         assert_alike(&at("from"), &at(to), look);
     }
+}
+
+#[test]
+fn all_this_holds_on_other_file_systems() {
+    let grounds = [ground::XFS, ground::BTRFS];
+    ground::others("all_this_holds_on_other_file_systems", &grounds, &[]);
 }

@@ -3,6 +3,9 @@
 //! Every test runs the command itself, on both drivers; `poll` does without io_uring everywhere.
 #![cfg(unix)]
 
+#[path = "../ground/mod.rs"]
+mod ground;
+mod grounds;
 mod like_cp;
 mod options;
 mod places;

@@ -7,7 +7,6 @@
 //!
 //! What cannot be made or mounted skips the test, and says why.
 #![cfg(target_os = "linux")]
-#![expect(dead_code, reason = "each test program uses a part of it")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -32,7 +31,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    const fn in_memory(name: &'static str, mounted_by: &'static str) -> Self {
+    pub(crate) const fn in_memory(name: &'static str, mounted_by: &'static str) -> Self {
         Self {
             name,
             made_by: "",
@@ -64,6 +63,12 @@ pub(crate) const XFS: Ground = Ground::in_image(
 );
 pub(crate) const BTRFS: Ground =
     Ground::in_image("btrfs", "mkfs.btrfs -q", 320, "-t btrfs -o loop");
+pub(crate) const COMPRESSED: Ground = Ground::in_image(
+    "compressed",
+    "mkfs.btrfs -q",
+    320,
+    "-t btrfs -o loop,compress-force=zstd",
+);
 /// With a journal, which the disk of a virtual machine need not have.
 pub(crate) const EXT4: Ground = Ground::in_image(
     "ext4",
@@ -75,8 +80,6 @@ pub(crate) const EXT4: Ground = Ground::in_image(
 pub(crate) const WHOLE_SECONDS: Ground =
     Ground::in_image("seconds", "mkfs.ext4 -q -F -I 128", 64, "-t ext4 -o loop");
 pub(crate) const TMPFS: Ground = Ground::in_memory("tmpfs", "-t tmpfs -o size=256m");
-/// So small that it is soon full.
-pub(crate) const SMALL: Ground = Ground::in_memory("small", "-t tmpfs -o size=3m");
 /// Where files have no extended attributes of users.
 pub(crate) const RAMFS: Ground = Ground::in_memory("ramfs", "-t ramfs");
 
