@@ -3,6 +3,7 @@
 //! Every test runs the command itself, on both drivers; `poll` does without io_uring everywhere.
 #![cfg(unix)]
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
 #[path = "../ground/mod.rs"]
 mod ground;
 mod grounds;
@@ -10,6 +11,7 @@ mod like_cp;
 mod options;
 mod places;
 mod refusals;
+mod rights;
 mod said;
 mod scratch;
 mod signals;

@@ -18,6 +18,9 @@ use rustix::fs::{SeekFrom, lgetxattr, llistxattr, seek};
 pub(crate) struct Look {
     /// Whether atimes count; reading a tree may change them.
     pub(crate) accessed: bool,
+    /// Whether holes count. What xfs has reserved behind the end of a file that then grows, it may
+    /// call data.
+    pub(crate) holes: bool,
 }
 
 /// The lines of a tree.
@@ -57,7 +60,7 @@ fn line(
     let what = if kind.is_symlink() {
         format!("link {:?}", fs::read_link(path).expect("a target"))
     } else if kind.is_file() {
-        file(path, metadata.len())
+        file(path, metadata.len(), look)
     } else if kind.is_dir() {
         "directory".to_owned()
     } else if kind.is_fifo() {
@@ -83,12 +86,13 @@ fn line(
 }
 
 /// Length, contents, and where there is data.
-fn file(path: &Path, bytes: u64) -> String {
+fn file(path: &Path, bytes: u64, look: Look) -> String {
     // Without the time of access being told to others.
     let file = File::open(path).expect("opened");
     let mut map = Vec::new();
     let mut at = 0;
-    while at < bytes
+    while look.holes
+        && at < bytes
         && let Ok(start) = seek(&file, SeekFrom::Data(at))
     {
         at = seek(&file, SeekFrom::Hole(start)).expect("an end");

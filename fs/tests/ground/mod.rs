@@ -107,6 +107,11 @@ pub(crate) fn among(test: &str, grounds: &[Ground], body: impl Fn(&Path)) {
     }
 }
 
+/// Whether this program has been run by [`others`] on the file system of this name.
+pub(crate) fn is(name: &str) -> bool {
+    std::env::var_os(PLACE).is_some_and(|place| Path::new(&place).join(name).exists())
+}
+
 /// Runs other tests of this program, which lie on each of these file systems then.
 ///
 /// `words` say which, as the program's own arguments.
