@@ -61,10 +61,8 @@ impl Draft {
                 Err(error) => return Err(item.cannot_make(error)),
             }
         }
-        let old = match item.dir.fresh && !at_once {
-            true => Old::Nothing,
-            false => policy::look(item, &to, stat)?,
-        };
+        // Also in a directory of our own: two names may be one there, as capitals and small letters.
+        let old = policy::look(item, &to, stat)?;
         let backup = policy::backup_name(item, &to, &old)?;
         let old = match old {
             Old::Stays => return Ok(None),

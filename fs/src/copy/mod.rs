@@ -19,7 +19,7 @@
 //! A file that replaces another, or is large, is written under a name of our own beside its place
 //! and renamed when it is whole: under its own name there is the old file or the new one, nothing
 //! between, and what it replaces is never written through. A small file whose name is free is
-//! written under that name, in a moment. A copy that fails or is stopped removes what it has under
+//! written under that name, in a moment, unless each is to be on the disk before it has its name. A copy that fails or is stopped removes what it has under
 //! way; only a killed process leaves something behind: a file named `.annulet-cp.…`, or the small
 //! files that it was at.
 //!

@@ -3,6 +3,7 @@
 //! Every test runs the command itself, on both drivers; `poll` does without io_uring everywhere.
 #![cfg(unix)]
 
+mod durable;
 #[expect(dead_code, reason = "each test program uses a part of it")]
 #[path = "../ground/mod.rs"]
 mod ground;
