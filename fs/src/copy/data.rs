@@ -21,7 +21,7 @@ use super::item::Item;
 use super::options::{Direct, Reflink, Sparse};
 use super::report::Failure;
 use super::shared::{Means, Shared, count};
-use super::stat::Stat;
+use super::stat::{Kind, Stat};
 use super::{CHUNK_BYTES, LARGE_BYTES, platform};
 
 /// Bytes that the kernel copies in one call: short enough to be stopped between two.
@@ -296,10 +296,17 @@ impl Transfer<'_> {
                     .piece_bytes(CHUNK_BYTES as u64)
                     .min(range.end - at);
                 let most = usize::try_from(most).expect("no more than a chunk");
-                let read = match platform::read_at(self.from, &mut buffer[..most], at) {
+                let read = match self.read(&mut buffer[..most], at) {
                     Ok(0) => break,
                     Ok(read) => read,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            ErrorKind::Interrupted | ErrorKind::WouldBlock
+                        ) =>
+                    {
+                        continue;
+                    }
                     Err(error) => return Err(Fault::Read(error)),
                 };
                 self.write(&buffer[..read], at).map_err(Fault::Write)?;
@@ -313,6 +320,13 @@ impl Transfer<'_> {
             }
             Ok(at)
         })
+    }
+
+    fn read(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        match self.stat.kind {
+            Kind::File => platform::read_at(self.from, buffer, at),
+            _ => platform::read_next(self.from, buffer),
+        }
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {

@@ -32,6 +32,9 @@ impl Item {
         match stat.kind {
             Kind::File if stat.bytes > LARGE_BYTES && !alone => Ok(vec![Work::Alone(self.clone())]),
             Kind::File => self.once(&stat, || self.copy_open(from, &stat, alone)),
+            Kind::Special if self.shared().options.copy_contents => {
+                self.once(&stat, || self.copy_open(from, &stat, true))
+            }
             Kind::Directory => self.dir.enter(&self.name, &self.to_name),
             _ => self.copy_name(),
         }
@@ -134,6 +137,10 @@ impl Filling {
     /// copy is.
     fn tell_of_changes(&self) -> Result<u64, Failure> {
         let counted = self.tally.bytes();
+        // What is no file has neither a size nor a time of its own.
+        if self.stat.kind != Kind::File {
+            return Ok(counted);
+        }
         // A small file that was as long as it claimed was there for a moment only.
         if self.stat.bytes <= LARGE_BYTES && counted == self.stat.bytes {
             return Ok(counted);

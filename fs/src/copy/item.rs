@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::dir::Dir;
 use super::links::Claim;
+use super::options::Make;
 use super::place::Place;
 use super::platform::Folder;
 use super::policy::{self, Old};
@@ -93,10 +94,9 @@ impl Item {
     }
 
     fn try_copy(&self, kind: Kind, alone: bool) -> Result<Vec<Work>, Failure> {
+        let options = &self.shared().options;
         match kind {
             Kind::Directory => self.dir.enter(&self.name, &self.to_name),
-            Kind::File => self.copy_file(alone),
-            Kind::Link | Kind::Special => self.copy_name(),
             Kind::Unknown => {
                 let folder = self.source_folder()?;
                 let stat = folder.stat_at(&self.name, self.dir.follows());
@@ -104,6 +104,10 @@ impl Item {
                 debug_assert_ne!(kind, Kind::Unknown, "the system knows its own files");
                 self.try_copy(kind, alone)
             }
+            _ if options.make != Make::Copies => self.link_original(),
+            Kind::File => self.copy_file(alone),
+            Kind::Special if options.copy_contents => self.copy_file(alone),
+            Kind::Link | Kind::Special => self.copy_name(),
         }
     }
 
@@ -163,7 +167,7 @@ impl Item {
 
     /// Makes something under the name of the copy, or under another beside it that then replaces
     /// what is there. Whether it did.
-    fn place_name(
+    pub(super) fn place_name(
         &self,
         stat: &Stat,
         what: What,
@@ -294,7 +298,7 @@ impl Item {
             return Ok(true);
         }
         let linked = self.place_name(stat, What::HardLink, |to, here| {
-            to.link(&folder, name, here)
+            to.link(&folder, name, false, here)
         });
         match linked {
             Ok(_linked_or_to_stay) => Ok(true),

@@ -44,6 +44,7 @@ mod data;
 mod dir;
 mod draft;
 mod file;
+mod instead;
 mod item;
 mod links;
 mod options;
@@ -70,7 +71,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use annulet_runtime::{spawn, spawn_blocking};
 
 pub use options::{
-    Backup, BackupStyle, Direct, Existing, Filter, Follow, Fsync, Options, Preserve, Reflink,
+    Backup, BackupStyle, Direct, Existing, Filter, Follow, Fsync, Make, Options, Preserve, Reflink,
     Replace, Sparse,
 };
 pub use report::{Event, Failure, Named, Observer, Progress, Totals, What};

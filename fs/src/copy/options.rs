@@ -23,6 +23,11 @@ use std::sync::Arc;
 pub struct Options {
     /// Whether directories are copied (`-r`); if not, they are refused.
     pub recursive: bool,
+    /// What is made of files: copies, or links to them (`-l`, `-s`).
+    pub make: Make,
+    /// Whether a FIFO or device is read to its end, and not made anew (`--copy-contents`). What
+    /// never ends is read until the copy is stopped.
+    pub copy_contents: bool,
     /// Which symbolic links in the source stand for what they lead to.
     pub follow: Follow,
     /// What of the originals the copies keep beside their contents.
@@ -74,6 +79,8 @@ impl Options {
     pub fn new() -> Self {
         Self {
             recursive: true,
+            make: Make::Copies,
+            copy_contents: false,
             follow: Follow::Never,
             preserve: Preserve::NONE,
             plain_modes: false,
@@ -102,6 +109,20 @@ impl Default for Options {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What is made of everything that is no directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Make {
+    /// Copies.
+    #[default]
+    Copies,
+    /// Further names of the originals (`-l`). They have everything in common, so nothing is kept or
+    /// set.
+    HardLinks,
+    /// Symbolic links to the originals, by the path that their source was given by (`-s`). One that
+    /// is relative leads there only from the current directory, and is refused elsewhere.
+    SymbolicLinks,
 }
 
 /// Which symbolic links in the source stand for what they lead to.

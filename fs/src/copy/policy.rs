@@ -54,7 +54,7 @@ pub(super) fn look(item: &Item, to: &Folder, stat: &Stat) -> Result<Old, Failure
         return Err(Failure::refusal("cannot replace", item.to_path(), why));
     }
     if there.kind == Kind::Special
-        && stat.kind == Kind::File
+        && (stat.kind == Kind::File || options.copy_contents)
         && options.replace != Replace::RemoveFirst
     {
         // A device is seldom meant to become a file: `/dev/null` least of all.

@@ -103,10 +103,7 @@ fn a_sync_at_the_end_comes_after_all_and_only_once() {
         };
         let syncs: Vec<_> = calls.lines().filter(|call| call.contains("sync")).collect();
         assert_eq!(syncs.len(), 1, "{calls}");
-        let last = calls
-            .lines()
-            .filter(|call| !call.contains("/proc/"))
-            .next_back();
+        let last = calls.lines().rfind(|call| !call.contains("/proc/"));
         assert!(
             last.is_some_and(|call| call.contains("syncfs(") && call.ends_with("= 0")),
             "{calls}"

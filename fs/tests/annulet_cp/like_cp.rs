@@ -221,6 +221,48 @@ fn links_are_followed_where_cp_follows_them() {
 }
 
 #[test]
+fn links_are_made_where_cp_makes_them() {
+    all_alike(&[
+        "-l src/file new",
+        "-l src/file src/open src/suid other",
+        "-l src/link new",
+        "-lP src/link new",
+        "-l src/dangling new",
+        "-lP src/dangling src/fifo dst",
+        "-rl src/sub src/empty dst",
+        "-al src new",
+        "-rlP src dst2",
+        "-l src/file dst",
+        "-lf src/file dst",
+        "-lb src/file dst",
+        "-l --remove-destination src/file dst",
+        "-l src/sub/hard src/sub/deep/name",
+        "-ln src/file dst",
+        "-l src dst",
+        "-s src/file new",
+        "-s src/file dst",
+        "-s src/file .",
+        "-s src/sub/large src/link .",
+        "-sf src/file to-src",
+        "-rs src/sub new",
+        "-s src/file dst/new",
+        "-s src/sub .",
+    ]);
+}
+
+#[test]
+fn what_cp_reads_to_its_end_is_read() {
+    all_alike(&[
+        "--copy-contents -r /dev/null new",
+        "-r /dev/null new",
+        "/dev/null new",
+        "/dev/null src/file dst",
+        "-p /dev/null new",
+        "-P /dev/null new",
+    ]);
+}
+
+#[test]
 fn what_is_there_is_treated_as_by_cp() {
     all_alike(&[
         "-n src/file src/open src/closed dst",

@@ -8,6 +8,7 @@ mod durable;
 #[path = "../ground/mod.rs"]
 mod ground;
 mod grounds;
+mod instead;
 mod like_cp;
 mod options;
 mod places;

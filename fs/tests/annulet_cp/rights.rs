@@ -17,6 +17,7 @@ const BECOME: [&str; 4] = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-g
 
 /// A scratch directory that belongs to the user, with the program in it. Nothing without the right
 /// to become that user.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn settle(test: &str, scratch: &Scratch) -> bool {
     let root = scratch.dir.path();
     let may = Command::new(BECOME[0])

@@ -121,6 +121,25 @@ pub(crate) struct Arguments {
     #[arg(short, long, visible_short_alias = 'R', help_heading = WHAT)]
     pub(crate) recursive: bool,
 
+    /// Make hard links instead of copies
+    ///
+    /// What is there already is replaced only if that is asked for, as by --force.
+    #[arg(short, long, conflicts_with = "symbolic_link", help_heading = WHAT)]
+    pub(crate) link: bool,
+
+    /// Make symbolic links instead of copies
+    ///
+    /// By the paths that the sources are given by; relative ones only into the current directory.
+    /// What is there already is replaced only if that is asked for, as by --force.
+    #[arg(short, long, help_heading = WHAT)]
+    pub(crate) symbolic_link: bool,
+
+    /// Read FIFOs and devices to their end (as it is without -r)
+    ///
+    /// With -r they are made anew if this is not given.
+    #[arg(long, help_heading = WHAT)]
+    pub(crate) copy_contents: bool,
+
     /// Stay on the file system of each source
     ///
     /// A directory in which another file system is mounted is made, and stays empty.

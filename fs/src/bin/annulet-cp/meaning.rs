@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 
 use annulet_fs::copy::{
-    Backup, BackupStyle, Direct, Existing, Filter, Follow, Fsync, Options, Preserve, Reflink,
+    Backup, BackupStyle, Direct, Existing, Filter, Follow, Fsync, Make, Options, Preserve, Reflink,
     Replace, Sparse,
 };
 use clap::ArgMatches;
@@ -27,7 +27,14 @@ pub(crate) fn options(arguments: &Arguments, matches: &ArgMatches) -> Result<Opt
     let words = Words::of(arguments, matches);
     let mut options = Options::new();
     options.recursive = arguments.recursive || arguments.archive;
-    options.follow = words.follow(options.recursive);
+    options.make = match (arguments.link, arguments.symbolic_link) {
+        (true, _) => Make::HardLinks,
+        (_, true) => Make::SymbolicLinks,
+        (false, false) => Make::Copies,
+    };
+    options.copy_contents = arguments.copy_contents || !options.recursive;
+    // As with `cp`, whose hard links are to files.
+    options.follow = words.follow(options.recursive && !arguments.link);
     options.preserve = words.preserve();
     options.plain_modes = !options.preserve.mode && words.disown_modes();
     (options.existing, options.ask) = words.existing();
@@ -38,6 +45,11 @@ pub(crate) fn options(arguments: &Arguments, matches: &ArgMatches) -> Result<Opt
         (false, _) => Replace::Rename,
     };
     options.backup = backup(arguments)?;
+    let may_replace =
+        options.ask || options.backup.is_some() || arguments.force || arguments.remove_destination;
+    if options.make != Make::Copies && options.existing == Existing::Replace && !may_replace {
+        options.existing = Existing::Refuse;
+    }
     if options.backup.is_some() && options.existing == Existing::Keep {
         return Err("--backup has nothing to keep where --no-clobber replaces nothing".to_owned());
     }

@@ -11,8 +11,8 @@
 mod unix;
 #[cfg(unix)]
 pub(super) use unix::{
-    Folder, Open, descriptors_max, lock, read_at, set_mode, set_owner, set_times, split, stat,
-    write_all_at,
+    Folder, Open, descriptors_max, lock, read_at, read_next, set_mode, set_owner, set_times, split,
+    stat, write_all_at,
 };
 
 #[cfg(all(unix, not(target_os = "linux")))]
@@ -22,8 +22,8 @@ mod names;
 mod windows;
 #[cfg(windows)]
 pub(super) use windows::{
-    Folder, Open, descriptors_max, lock, read_at, set_mode, set_owner, set_times, split, stat,
-    write_all_at,
+    Folder, Open, descriptors_max, lock, read_at, read_next, set_mode, set_owner, set_times, split,
+    stat, write_all_at,
 };
 
 #[cfg(target_os = "linux")]

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Gid, Mode, OFlags, RawMode, Stat as RawStat, Timespec,
     Timestamps, Uid, chownat, fchmod, fchown, flock, fstat, futimens, linkat, mkdirat, openat,
@@ -113,14 +114,19 @@ impl Folder {
         Ok(symlinkat(target, &self.0, name)?)
     }
 
-    /// Gives `name` of `folder` another name here.
+    /// Gives `name` of `folder`, or what it leads to, another name here.
     pub(in crate::copy) fn link(
         &self,
         folder: &Self,
         name: &OsStr,
+        follow: bool,
         here: &OsStr,
     ) -> io::Result<()> {
-        Ok(linkat(&folder.0, name, &self.0, here, AtFlags::empty())?)
+        let flags = match follow {
+            true => AtFlags::SYMLINK_FOLLOW,
+            false => AtFlags::empty(),
+        };
+        Ok(linkat(&folder.0, name, &self.0, here, flags)?)
     }
 
     pub(in crate::copy) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
@@ -251,6 +257,20 @@ pub(in crate::copy) fn set_mode(file: &impl AsFd, mode: u32) -> io::Result<()> {
 
 pub(in crate::copy) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     FileExt::read_at(file, buffer, at)
+}
+
+/// Reads what comes next from a FIFO or device. Fails as `WouldBlock` if nothing comes for a moment,
+/// also where nobody has opened the other end yet.
+pub(in crate::copy) fn read_next(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    const MOMENT: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000_000,
+    };
+    let mut ready = [PollFd::new(file, PollFlags::IN)];
+    match poll(&mut ready, Some(&MOMENT))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(rustix::io::read(file, buffer)?),
+    }
 }
 
 pub(in crate::copy) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {

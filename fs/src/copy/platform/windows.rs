@@ -141,9 +141,14 @@ impl Folder {
         &self,
         folder: &Self,
         name: &OsStr,
+        follow: bool,
         here: &OsStr,
     ) -> io::Result<()> {
-        fs::hard_link(folder.0.join(name), self.0.join(here))
+        let mut original = folder.0.join(name);
+        if follow {
+            original = fs::canonicalize(original)?;
+        }
+        fs::hard_link(original, self.0.join(here))
     }
 
     pub(in crate::copy) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
@@ -250,6 +255,11 @@ pub(in crate::copy) fn set_mode(_file: &impl Open, _mode: u32) -> io::Result<()>
 
 pub(in crate::copy) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     file.seek_read(buffer, at)
+}
+
+/// There are no files here that are read without places.
+pub(in crate::copy) fn read_next(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    io::Read::read(&mut file, buffer)
 }
 
 pub(in crate::copy) fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
