@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 mod durable;
+mod fuse;
 #[expect(dead_code, reason = "each test program uses a part of it")]
 #[path = "../ground/mod.rs"]
 mod ground;
