@@ -17,9 +17,11 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use annulet::PoolConfig;
 use annulet::fs::{self, Advice, File, FileType, LockKind, OpenOptions};
 use rustix::fs::{AtFlags, CWD, StatxFlags, ioctl_ficlone, statx};
 use support::on_disk::on_every_variant;
+use support::variants::variants;
 
 /// A file with these bytes, opened to be read and written.
 async fn made(dir: &Path, bytes: &[u8]) -> (PathBuf, File) {
@@ -551,6 +553,56 @@ fn what_has_no_offsets_is_read_as_it_comes_and_holds_up_nobody() {
         let (read, buf) = typed.await.expect("no panic").expect("read");
         assert_eq!((read, &buf[..]), (4, &b"yes\n"[..]), "{name}");
     });
+}
+
+/// Whether this process has a file open that has this name, or had it.
+fn is_open(path: &Path) -> bool {
+    let gone = PathBuf::from(format!("{} (deleted)", path.display()));
+    let entries = std_fs::read_dir("/proc/self/fd").expect("listed");
+    let mut open = entries.filter_map(|entry| std_fs::read_link(entry.ok()?.path()).ok());
+    open.any(|open| open == gone || open == path)
+}
+
+#[test]
+fn what_takes_long_to_close_is_closed_on_the_pool() {
+    for variant in variants() {
+        let pool = PoolConfig {
+            threads_max: 1,
+            ..PoolConfig::default()
+        };
+        let dir = tempfile::tempdir_in(".").expect("a directory on a disk");
+        let dir = dir.path().canonicalize().expect("there");
+        let runtime = variant.builder().pool(pool).build().expect("a runtime");
+        let name = &variant.name;
+        runtime.block_on(async {
+            for (bytes, stays_named, on_pool) in [
+                (8 << 20, false, true),
+                (4096, false, false),
+                (8 << 20, true, false),
+            ] {
+                let (path, file) = made(&dir, &vec![1; bytes]).await;
+                // So that it is known how many blocks there are.
+                file.sync_all().await.expect("durable");
+                if !stays_named {
+                    std_fs::remove_file(&path).expect("removed");
+                }
+                // The only thread has something else to do.
+                let (free, freed) = std::sync::mpsc::channel();
+                let (begins, begun) = std::sync::mpsc::channel();
+                let busy = annulet::spawn_blocking(move || {
+                    begins.send(()).expect("awaited");
+                    let _told: Result<(), _> = freed.recv();
+                });
+                begun.recv().expect("it runs");
+                drop(file);
+                assert_eq!(is_open(&path), on_pool, "{name}: {bytes}");
+                free.send(()).expect("it waits");
+                busy.await.expect("no panic");
+                annulet::spawn_blocking(|| ()).await.expect("no panic");
+                assert!(!is_open(&path), "{name}: {bytes}");
+            }
+        });
+    }
 }
 
 #[test]

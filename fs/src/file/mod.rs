@@ -6,6 +6,7 @@
 //! - `space`: its length, its blocks and holes, what is durable.
 //! - `attributes`: permissions, times, extended attributes; `lock`: locks.
 //! - `transfer`: from one file to another inside the kernel.
+//! - `held`: what happens when it is dropped.
 //!
 //! A read first tries the page cache directly while such tries hit and few reads are under way, and
 //! so does a write; a miss costs one system call and turns the tries off until a sample hits again.
@@ -16,6 +17,7 @@
 //! descriptor: the file may be dropped meanwhile.
 
 mod attributes;
+mod held;
 mod lock;
 mod open;
 mod read;
@@ -36,6 +38,8 @@ use crate::metadata::{Metadata, Stat};
 use crate::offload::offload;
 use crate::platform::{self, Modes};
 
+use held::Held;
+
 pub use lock::LockKind;
 pub use open::OpenOptions;
 pub(crate) use write::Write;
@@ -45,10 +49,13 @@ const DIRECT_READS_MAX: u32 = 4;
 /// After a miss, how many reads go by before the cache is tried again.
 const RETRY_AFTER: u32 = 32;
 
-/// A file of this shard. Dropping it closes it once its operations have ended.
+/// A file of this shard. Dropping it closes it once its operations have ended. If it has no name any
+/// more and is large, its blocks are freed then, which takes long: a thread of the blocking pool does
+/// that, unless an operation is under way. On file systems of a network a close may wait for what
+/// was written to arrive; [`close`](Self::close) does so on the pool.
 #[derive(Debug)]
 pub struct File {
-    file: Shared<std::fs::File>,
+    file: Held,
     modes: Modes,
     /// Whether the cache may be tried.
     cache_works: bool,
@@ -109,7 +116,7 @@ impl File {
         let mut modes = platform::modes(&file);
         modes.appends |= appends;
         Self {
-            file: Shared::new(driver, file),
+            file: Held::new(Shared::new(driver, file)),
             modes,
             cache_works: driver.has(Feature::ReadNowait) && !modes.direct,
             reads: Cell::new(0),

@@ -17,6 +17,10 @@ pub(crate) fn stat_cached(_path: &Path, _follow: bool) -> Option<Stat> {
     None
 }
 
+pub(crate) fn bytes_freed_by_close(_file: &File) -> Option<u64> {
+    None
+}
+
 pub(crate) fn open_cached(_path: &Path) -> Option<File> {
     None
 }

@@ -9,7 +9,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{CWD, FallocateFlags, Mode, OFlags, ResolveFlags, SeekFrom, XattrFlags};
+use rustix::fs::{
+    AtFlags, CWD, FallocateFlags, Mode, OFlags, ResolveFlags, SeekFrom, StatxFlags, XattrFlags,
+    statx,
+};
 use rustix::io::Errno;
 
 use super::{Advice, Modes};
@@ -17,6 +20,16 @@ use crate::metadata::Stat;
 
 /// Whether the kernel cannot look up a path without waiting, or is not allowed to.
 static NO_LOOK_UP: AtomicBool = AtomicBool::new(false);
+
+/// The bytes that go when the last descriptor of a file without a name is closed; `None` if it has
+/// a name, or that is not known without asking anybody.
+pub(crate) fn bytes_freed_by_close(file: &File) -> Option<u64> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let wanted = StatxFlags::NLINK | StatxFlags::BLOCKS;
+    let there = statx(file, c"", flags, wanted).ok()?;
+    let is_known = there.stx_mask & wanted.bits() == wanted.bits();
+    (is_known && there.stx_nlink == 0).then(|| there.stx_blocks.saturating_mul(512))
+}
 
 /// Opens what the kernel finds without having to wait for a disk (Linux 5.12); `None` if it would
 /// have to. That is also the answer to every failure: errors are told by the usual call.

@@ -1,23 +1,23 @@
 //! What files need of the system beyond the standard library; platforms differ by file.
 //!
 //! These are plain calls: whoever makes one is on a thread of the blocking pool, except for
-//! [`open_cached`], [`stat_cached`] and [`modes`], which do not wait. Where a system has no such
-//! call, it says `Unsupported`, and those three have nothing to say.
+//! [`open_cached`], [`stat_cached`], [`modes`] and [`bytes_freed_by_close`], which do not wait. Where
+//! a system has no such call, it says `Unsupported`, and those four have nothing to say.
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    advise, allocate, copy_range, is_final, modes, open_cached, punch_hole, reflink, remove_xattr,
-    seek_data, seek_hole, set_xattr, share, stat_cached, xattr, xattr_names,
+    advise, allocate, bytes_freed_by_close, copy_range, is_final, modes, open_cached, punch_hole,
+    reflink, remove_xattr, seek_data, seek_hole, set_xattr, share, stat_cached, xattr, xattr_names,
 };
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{
-    advise, allocate, copy_range, modes, open_cached, punch_hole, reflink, remove_xattr, seek_data,
-    seek_hole, set_xattr, stat_cached, xattr, xattr_names,
+    advise, allocate, bytes_freed_by_close, copy_range, modes, open_cached, punch_hole, reflink,
+    remove_xattr, seek_data, seek_hole, set_xattr, stat_cached, xattr, xattr_names,
 };
 
 /// How a file was opened, as far as its reads and writes differ for it.
